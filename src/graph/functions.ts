@@ -1,0 +1,115 @@
+import { type DType, float32 } from "../tensor/mod.ts";
+import type { Value } from "./builder.ts";
+import type { OpAttributes, Padding } from "./ops.ts";
+
+/** A number as an operand: a constant of no axes that broadcasts. */
+type Operand = Value | number;
+
+export function add(a: Value, b: Operand): Value {
+  return a.builder.apply("add", [a, operand(a, b)], {});
+}
+
+export function sub(a: Value, b: Operand): Value {
+  return a.builder.apply("sub", [a, operand(a, b)], {});
+}
+
+export function mul(a: Value, b: Operand): Value {
+  return a.builder.apply("mul", [a, operand(a, b)], {});
+}
+
+export function div(a: Value, b: Operand): Value {
+  return a.builder.apply("div", [a, operand(a, b)], {});
+}
+
+export function sin(x: Value): Value {
+  return x.builder.apply("sin", [x], {});
+}
+
+export function cos(x: Value): Value {
+  return x.builder.apply("cos", [x], {});
+}
+
+export function silu(x: Value): Value {
+  return x.builder.apply("silu", [x], {});
+}
+
+export function cast(x: Value, dtype: DType): Value {
+  return x.dtype === dtype ? x : x.builder.apply("cast", [x], { dtype });
+}
+
+export function matmul(a: Value, b: Value, { transposeB = false } = {}): Value {
+  return a.builder.apply("matmul", [a, b], { transposeB });
+}
+
+export function conv2d(
+  x: Value,
+  weight: Value,
+  bias?: Value,
+  { stride = 1, padding = [0, 0, 0, 0] as Padding } = {},
+): Value {
+  return x.builder.apply("conv2d", bias ? [x, weight, bias] : [x, weight], { stride, padding });
+}
+
+export function convTranspose2d(x: Value, weight: Value, bias?: Value): Value {
+  return x.builder.apply("convTranspose2d", bias ? [x, weight, bias] : [x, weight], {});
+}
+
+export function groupNorm(x: Value, attributes: OpAttributes["groupNorm"]): Value {
+  return x.builder.apply("groupNorm", [x], attributes);
+}
+
+export function layerNorm(x: Value, weight: Value, bias: Value, epsilon: number): Value {
+  return x.builder.apply("layerNorm", [x, weight, bias], { epsilon });
+}
+
+export function rmsNorm(x: Value, weight: Value, epsilon: number): Value {
+  return x.builder.apply("rmsNorm", [x, weight], { epsilon });
+}
+
+export function attention(
+  q: Value,
+  k: Value,
+  v: Value,
+  bias: Value | undefined,
+  attributes: OpAttributes["attention"],
+): Value {
+  return q.builder.apply("attention", bias ? [q, k, v, bias] : [q, k, v], attributes);
+}
+
+export function gather(table: Value, indices: Value): Value {
+  return table.builder.apply("gather", [table, indices], {});
+}
+
+export function argmin(x: Value): Value {
+  return x.builder.apply("argmin", [x], {});
+}
+
+export function reduceSum(x: Value, axis: number): Value {
+  return x.builder.apply("reduceSum", [x], { axis });
+}
+
+export function reshape(x: Value, shape: readonly number[]): Value {
+  return shape.join() === x.shape.join() ? x : x.builder.apply("reshape", [x], { shape });
+}
+
+export function transpose(x: Value, order: readonly number[]): Value {
+  return x.builder.apply("transpose", [x], { order });
+}
+
+export function slice(x: Value, axis: number, start: number, end: number, step = 1): Value {
+  if (start === 0 && end === x.shape[axis] && step === 1) return x;
+  return x.builder.apply("slice", [x], { axis, start, end, step });
+}
+
+export function concat(parts: readonly Value[], axis: number): Value {
+  return parts.length === 1 ? parts[0]! : parts[0]!.builder.apply("concat", parts, { axis });
+}
+
+export function resizeNearest(x: Value, factor: number): Value {
+  return factor === 1 ? x : x.builder.apply("resizeNearest", [x], { factor });
+}
+
+function operand(like: Value, value: Operand): Value {
+  if (typeof value !== "number") return value;
+  return like.builder.constant(float32([], [value]));
+}

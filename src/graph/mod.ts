@@ -1,0 +1,41 @@
+export { buildGraph, GraphBuilder, type Value } from "./builder.ts";
+export {
+  add,
+  argmin,
+  attention,
+  cast,
+  concat,
+  conv2d,
+  convTranspose2d,
+  cos,
+  div,
+  gather,
+  groupNorm,
+  layerNorm,
+  matmul,
+  mul,
+  reduceSum,
+  reshape,
+  resizeNearest,
+  rmsNorm,
+  silu,
+  sin,
+  slice,
+  sub,
+  transpose,
+} from "./functions.ts";
+export { describeNode, type Graph, type Node, nodesOf } from "./graph.ts";
+export {
+  broadcast,
+  OPS,
+  type OpAttributes,
+  type OpName,
+  type OpRule,
+  type Padding,
+  type SequenceLayout,
+  type Signature,
+  sequence,
+} from "./ops.ts";
+export { census, printGraph } from "./print.ts";
+export { reachable, rewrite, useCounts } from "./rewrite.ts";
+export { verifyGraph } from "./verify.ts";

@@ -1,0 +1,333 @@
+import { KandinskyError, product } from "../base/mod.ts";
+import { type DType, formatShape, type Tensor } from "../tensor/mod.ts";
+
+/** Element type and shape of a value. */
+export interface Signature {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** Which axis order a sequence has: tokens = [batch, length, channel], channels = [batch, channel, length]. */
+export type SequenceLayout = "tokens" | "channels";
+
+/** Zeros added around a map before a convolution: top, left, bottom, right. */
+export type Padding = readonly [number, number, number, number];
+
+type None = Readonly<Record<never, never>>;
+
+/**
+ * Every operation with its attributes. Maps are [batch, channel, height, width]; blocked maps are
+ * [batch, channel / block, height, width, block], the layout in which ONNX Runtime's convolutions work.
+ */
+export interface OpAttributes {
+  /** A value given at every run. */
+  input: { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] };
+  /** A weight, by its checkpoint key. */
+  parameter: { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] };
+  constant: { readonly value: Tensor };
+  add: None;
+  sub: None;
+  mul: None;
+  div: None;
+  sin: None;
+  cos: None;
+  /** x * sigmoid(x). */
+  silu: None;
+  cast: { readonly dtype: DType };
+  /** a [..., m, k] times b [..., k, n], or b [..., n, k] where transposeB is set; leading axes broadcast. */
+  matmul: { readonly transposeB: boolean };
+  /** x [B,C,H,W], weight [O,C,kh,kw], bias [O]?; cross-correlation, as in every framework. */
+  conv2d: { readonly stride: number; readonly padding: Padding };
+  /** x [B,C,H,W], weight [C,O,s,s], bias [O]?; kernel equals stride, so that outputs do not overlap. */
+  convTranspose2d: None;
+  /** Mean 0 and variance 1 over each group of channels of a map; no affine part. */
+  groupNorm: { readonly groups: number; readonly epsilon: number };
+  /** x [..., C], weight [C], bias [C]: mean 0, variance 1 over the last axis, then affine. */
+  layerNorm: { readonly epsilon: number };
+  /** x [..., C], weight [C]: divides by the root mean square of the last axis. */
+  rmsNorm: { readonly epsilon: number };
+  /**
+   * softmax(scale * q k + bias) v. The heads split the channels of q, k and v. The bias broadcasts to
+   * [batch, heads, queries, keys]. The result has the layout of the queries.
+   */
+  attention: {
+    readonly heads: number;
+    readonly scale: number;
+    readonly queries: SequenceLayout;
+    readonly keys: SequenceLayout;
+  };
+  /** Rows of a table [N, ...] by int64 indices; result is indices' shape then the row's. */
+  gather: None;
+  /** Index of the smallest element of the last axis, int64. */
+  argmin: None;
+  /** Sum over one axis, which goes away. */
+  reduceSum: { readonly axis: number };
+  reshape: { readonly shape: readonly number[] };
+  transpose: { readonly order: readonly number[] };
+  slice: { readonly axis: number; readonly start: number; readonly end: number; readonly step: number };
+  concat: { readonly axis: number };
+  /** Each cell of a map becomes factor x factor equal cells. */
+  resizeNearest: { readonly factor: number };
+  /** [B,C,H,W] to [B,ceil(C/block),H,W,block]; missing channels are zeros. */
+  toBlocked: { readonly block: number };
+  /** Back from blocks, dropping channels past `channels`. */
+  fromBlocked: { readonly channels: number };
+  /** x blocked; weight [O/block, C/block, kh, kw, block (in), block (out)]; bias [O]?; a blocked result. */
+  blockedConv2d: { readonly stride: number; readonly padding: Padding };
+}
+
+export type OpName = keyof OpAttributes;
+
+/** What the table says of one operation. */
+export interface OpRule<K extends OpName> {
+  /** Fewest and most inputs. */
+  readonly arity: readonly [number, number];
+  /** Whether a derivative exists; its rule is a column of its own, in the room that trains. */
+  readonly differentiable: boolean;
+  /** Element type and shape of the result; throws `graph_invalid` where the inputs do not fit. */
+  readonly infer: (inputs: readonly Signature[], attributes: OpAttributes[K]) => Signature;
+}
+
+const UNARY = {
+  arity: [1, 1],
+  differentiable: true,
+  infer: ([x]: readonly Signature[]) => x!,
+} as const;
+
+const BINARY = {
+  arity: [2, 2],
+  differentiable: true,
+  infer: ([a, b]: readonly Signature[]) => {
+    wanted(a!.dtype === b!.dtype, "equal element types", `${a!.dtype} and ${b!.dtype}`);
+    return { dtype: a!.dtype, shape: broadcast(a!.shape, b!.shape) };
+  },
+} as const;
+
+const SOURCE = { arity: [0, 0], differentiable: false } as const;
+
+/** The operations. The interpreter and the ONNX lowering hold their columns, keyed alike. */
+export const OPS: { readonly [K in OpName]: OpRule<K> } = {
+  input: { ...SOURCE, infer: (_, { dtype, shape }) => ({ dtype, shape }) },
+  parameter: { ...SOURCE, infer: (_, { dtype, shape }) => ({ dtype, shape }) },
+  constant: { ...SOURCE, infer: (_, { value }) => ({ dtype: value.dtype, shape: value.shape }) },
+  add: BINARY,
+  sub: BINARY,
+  mul: BINARY,
+  div: BINARY,
+  sin: UNARY,
+  cos: UNARY,
+  silu: UNARY,
+  cast: { ...UNARY, infer: ([x], { dtype }) => ({ dtype, shape: x!.shape }) },
+  matmul: {
+    arity: [2, 2],
+    differentiable: true,
+    infer: ([a, b], { transposeB }) => {
+      const [m, k] = a!.shape.slice(-2);
+      const [rows, columns] = transposeB ? b!.shape.slice(-2).reverse() : b!.shape.slice(-2);
+      wanted(k === rows, `inner sizes that agree (${k})`, `${rows}`);
+      return {
+        dtype: a!.dtype,
+        shape: [...broadcast(a!.shape.slice(0, -2), b!.shape.slice(0, -2)), m!, columns!],
+      };
+    },
+  },
+  conv2d: {
+    arity: [2, 3],
+    differentiable: true,
+    infer: ([x, weight, bias], { stride, padding }) => {
+      const [batch, channels, height, width] = rank(x!, 4);
+      const [out, inner, kh, kw] = rank(weight!, 4);
+      wanted(channels === inner, `${inner} channels, the weight's`, `${channels}`);
+      if (bias) wanted(bias.shape.join() === `${out}`, `a bias of [${out}]`, formatShape(bias.shape));
+      const [h, w] = convolvedSize([height!, width!], [kh!, kw!], stride, padding);
+      return { dtype: x!.dtype, shape: [batch!, out!, h, w] };
+    },
+  },
+  convTranspose2d: {
+    arity: [2, 3],
+    differentiable: true,
+    infer: ([x, weight]) => {
+      const [batch, channels, height, width] = rank(x!, 4);
+      const [inner, out, kh, kw] = rank(weight!, 4);
+      wanted(channels === inner, `${inner} channels, the weight's`, `${channels}`);
+      return { dtype: x!.dtype, shape: [batch!, out!, height! * kh!, width! * kw!] };
+    },
+  },
+  groupNorm: {
+    ...UNARY,
+    infer: ([x], { groups }) => {
+      const channels = rank(x!, 4)[1]!;
+      wanted(channels % groups === 0, `channels that ${groups} groups divide`, `${channels}`);
+      return x!;
+    },
+  },
+  layerNorm: { arity: [3, 3], differentiable: true, infer: ([x, weight]) => lastAxisWeight(x!, weight!) },
+  rmsNorm: { arity: [2, 2], differentiable: true, infer: ([x, weight]) => lastAxisWeight(x!, weight!) },
+  attention: {
+    arity: [3, 4],
+    differentiable: true,
+    infer: ([q, k, v, bias], { heads, queries, keys }) => {
+      const query = sequence(q!, queries);
+      const key = sequence(k!, keys);
+      const value = sequence(v!, keys);
+      wanted(query.channels === key.channels, `${query.channels} key channels`, `${key.channels}`);
+      wanted(key.length === value.length, `${key.length} values`, `${value.length}`);
+      wanted(query.batch === key.batch, `a key batch of ${query.batch}`, `${key.batch}`);
+      wanted(query.channels % heads === 0, `channels that ${heads} heads divide`, `${query.channels}`);
+      if (bias) broadcast(bias.shape, [query.batch, heads, query.length, key.length]);
+      const shape =
+        queries === "tokens"
+          ? [query.batch, query.length, value.channels]
+          : [query.batch, value.channels, query.length];
+      return { dtype: q!.dtype, shape };
+    },
+  },
+  gather: {
+    arity: [2, 2],
+    differentiable: true,
+    infer: ([table, indices]) => {
+      wanted(indices!.dtype === "int64", "int64 indices", indices!.dtype);
+      return { dtype: table!.dtype, shape: [...indices!.shape, ...table!.shape.slice(1)] };
+    },
+  },
+  argmin: {
+    arity: [1, 1],
+    differentiable: false,
+    infer: ([x]) => ({ dtype: "int64", shape: x!.shape.slice(0, -1) }),
+  },
+  reduceSum: {
+    ...UNARY,
+    infer: ([x], { axis }) => ({ dtype: x!.dtype, shape: x!.shape.filter((_, i) => i !== axis) }),
+  },
+  reshape: {
+    ...UNARY,
+    infer: ([x], { shape }) => {
+      wanted(product(shape) === product(x!.shape), `${product(x!.shape)} elements`, formatShape(shape));
+      return { dtype: x!.dtype, shape };
+    },
+  },
+  transpose: {
+    ...UNARY,
+    infer: ([x], { order }) => {
+      const axes = x!.shape.map((_, i) => i).join();
+      wanted([...order].sort((a, b) => a - b).join() === axes, `a permutation of ${axes}`, order.join());
+      return { dtype: x!.dtype, shape: order.map((axis) => x!.shape[axis]!) };
+    },
+  },
+  slice: {
+    ...UNARY,
+    infer: ([x], { axis, start, end, step }) => {
+      const size = x!.shape[axis];
+      wanted(
+        size !== undefined && 0 <= start && start < end && end <= size,
+        `a range inside 0..${size}`,
+        `${start}..${end}`,
+      );
+      const shape = x!.shape.map((n, i) => (i === axis ? Math.ceil((end - start) / step) : n));
+      return { dtype: x!.dtype, shape };
+    },
+  },
+  concat: {
+    arity: [1, Number.POSITIVE_INFINITY],
+    differentiable: true,
+    infer: (parts, { axis }) => {
+      const first = parts[0]!;
+      for (const part of parts) {
+        const fits = part.shape.length === first.shape.length && part.dtype === first.dtype;
+        wanted(
+          fits && part.shape.every((n, i) => i === axis || n === first.shape[i]),
+          `${first.dtype}${formatShape(first.shape)} but for axis ${axis}`,
+          `${part.dtype}${formatShape(part.shape)}`,
+        );
+      }
+      const total = parts.reduce((sum, part) => sum + part.shape[axis]!, 0);
+      return { dtype: first.dtype, shape: first.shape.map((n, i) => (i === axis ? total : n)) };
+    },
+  },
+  resizeNearest: {
+    ...UNARY,
+    infer: ([x], { factor }) => {
+      const [batch, channels, height, width] = rank(x!, 4);
+      return { dtype: x!.dtype, shape: [batch!, channels!, height! * factor, width! * factor] };
+    },
+  },
+  toBlocked: {
+    ...UNARY,
+    infer: ([x], { block }) => {
+      const [batch, channels, height, width] = rank(x!, 4);
+      return { dtype: x!.dtype, shape: [batch!, Math.ceil(channels! / block), height!, width!, block] };
+    },
+  },
+  fromBlocked: {
+    ...UNARY,
+    infer: ([x], { channels }) => {
+      const [batch, blocks, height, width, block] = rank(x!, 5);
+      wanted(Math.ceil(channels / block!) === blocks, `${blocks} blocks of ${block}`, `${channels} channels`);
+      return { dtype: x!.dtype, shape: [batch!, channels, height!, width!] };
+    },
+  },
+  blockedConv2d: {
+    arity: [2, 3],
+    differentiable: true,
+    infer: ([x, weight], { stride, padding }) => {
+      const [batch, blocks, height, width, block] = rank(x!, 5);
+      const [out, inner, kh, kw, blockIn, blockOut] = rank(weight!, 6);
+      wanted(
+        blocks === inner && block === blockIn && block === blockOut,
+        `a weight of [*,${blocks},*,*,${block},${block}]`,
+        formatShape(weight!.shape),
+      );
+      const [h, w] = convolvedSize([height!, width!], [kh!, kw!], stride, padding);
+      return { dtype: x!.dtype, shape: [batch!, out!, h, w, block!] };
+    },
+  },
+};
+
+/** The shape that two shapes broadcast to, by NumPy's rule. */
+export function broadcast(a: readonly number[], b: readonly number[]): number[] {
+  const length = Math.max(a.length, b.length);
+  return Array.from({ length }, (_, i) => {
+    const x = a[i - length + a.length] ?? 1;
+    const y = b[i - length + b.length] ?? 1;
+    wanted(x === y || x === 1 || y === 1, "shapes that broadcast", `${formatShape(a)} and ${formatShape(b)}`);
+    return Math.max(x, y);
+  });
+}
+
+/** Batch, length and channels of a sequence value. */
+export function sequence(
+  x: Signature,
+  layout: SequenceLayout,
+): { batch: number; length: number; channels: number } {
+  const [batch, second, third] = rank(x, 3);
+  return layout === "tokens"
+    ? { batch: batch!, length: second!, channels: third! }
+    : { batch: batch!, length: third!, channels: second! };
+}
+
+function convolvedSize(
+  [height, width]: readonly [number, number],
+  [kh, kw]: readonly [number, number],
+  stride: number,
+  [top, left, bottom, right]: Padding,
+): [number, number] {
+  const h = Math.floor((height + top + bottom - kh) / stride) + 1;
+  const w = Math.floor((width + left + right - kw) / stride) + 1;
+  wanted(h > 0 && w > 0, `a map of at least ${kh}x${kw}`, `${height}x${width}`);
+  return [h, w];
+}
+
+function lastAxisWeight(x: Signature, weight: Signature): Signature {
+  const channels = x.shape[x.shape.length - 1];
+  wanted(weight.shape.join() === `${channels}`, `a weight of [${channels}]`, formatShape(weight.shape));
+  return x;
+}
+
+function rank(x: Signature, length: number): readonly number[] {
+  wanted(x.shape.length === length, `${length} axes`, formatShape(x.shape));
+  return x.shape;
+}
+
+function wanted(holds: boolean, want: string, seen: string): void {
+  if (!holds) throw new KandinskyError("graph_invalid", { what: "shapes do not fit", seen, wanted: want });
+}
