@@ -19,6 +19,12 @@ export class GraphBuilder {
   /** Appends an operation and returns its value; throws `graph_invalid` where the inputs do not fit. */
   apply<K extends OpName>(op: K, inputs: readonly Value[], attributes: OpAttributes[K]): Value {
     const { arity, infer } = OPS[op];
+    if (inputs.some((value) => value.builder !== this)) {
+      throw new KandinskyError("graph_invalid", {
+        what: `cannot add ${op}`,
+        seen: "a value of another graph",
+      });
+    }
     const ids = inputs.map((value) => value.id);
     const key = op === "constant" ? undefined : `${op} ${ids} ${JSON.stringify(attributes)}`;
     const known = key === undefined ? undefined : this.#known.get(key);

@@ -25,29 +25,45 @@ export function nodesOf<K extends OpName>(graph: Graph, op: K): Node<K>[] {
   return graph.nodes.filter((node) => node.op === op) as Node[] as Node<K>[];
 }
 
+/** A weight that a graph needs: its checkpoint key and full shape. */
+export interface ParameterShape {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** The weights of a graph in the order of their first use. */
+export function parametersOf(graph: Graph): ParameterShape[] {
+  return nodesOf(graph, "parameter").map(({ attributes: { name, shape } }) => ({ name, shape }));
+}
+
 /**
- * Where a node is, in words a reader of the model knows: the parameter it uses, or the nearest tap or
- * parameter before it.
+ * Where a node is, in words a reader of the model knows: its own name, the parameter it uses, or the nearest
+ * tap, parameter or input before it.
  */
 export function describeNode(graph: Graph, id: number): string {
-  const node = graph.nodes[id]!;
   const place = placeOf(graph, id);
-  return `${node.op} %${id}${place === undefined ? "" : ` (${place})`}`;
+  return `${graph.nodes[id]!.op} %${id}${place === undefined ? "" : ` (${place})`}`;
 }
 
 function placeOf(graph: Graph, id: number): string | undefined {
-  const tapsById = new Map([...graph.taps].map(([name, at]) => [at, name]));
+  const names = new Map([...graph.taps].map(([name, at]) => [at, name]));
+  graph.nodes.forEach((node, at) => {
+    if (node.op === "parameter" || node.op === "input") names.set(at, node.attributes.name);
+  });
+  const used = graph.nodes[id]!.inputs.find((input) => graph.nodes[input]?.op === "parameter");
+  const own = names.get(id) ?? (used === undefined ? undefined : names.get(used));
+  if (own !== undefined) return own;
   const seen = new Set<number>();
-  let queue = [id];
-  for (let depth = 0; queue.length > 0; depth++) {
+  let queue: readonly number[] = [id];
+  while (queue.length > 0) {
     const next: number[] = [];
     for (const at of queue) {
+      const name = names.get(at);
+      if (name !== undefined) return `after ${name}`;
       if (seen.has(at)) continue;
       seen.add(at);
-      const node = graph.nodes[at]!;
-      const name = node.op === "parameter" || node.op === "input" ? node.attributes.name : tapsById.get(at);
-      if (name !== undefined) return depth <= 1 ? name : `after ${name}`;
-      next.push(...node.inputs);
+      // A broken graph may name nodes that do not exist; it is described all the same.
+      next.push(...(graph.nodes[at]?.inputs ?? []));
     }
     queue = next;
   }

@@ -24,7 +24,7 @@ export {
   sub,
   transpose,
 } from "./functions.ts";
-export { describeNode, type Graph, type Node, nodesOf } from "./graph.ts";
+export { describeNode, type Graph, type Node, nodesOf, type ParameterShape, parametersOf } from "./graph.ts";
 export {
   broadcast,
   OPS,

@@ -72,7 +72,7 @@ export interface OpAttributes {
   toBlocked: { readonly block: number };
   /** Back from blocks, dropping channels past `channels`. */
   fromBlocked: { readonly channels: number };
-  /** x blocked; weight [O/block, C/block, kh, kw, block (in), block (out)]; bias [O]?; a blocked result. */
+  /** x blocked; weight [O/block, C/block, kh, kw, block (in), block (out)]; bias [O], which may lack the last block's padding. */
   blockedConv2d: { readonly stride: number; readonly padding: Padding };
 }
 
@@ -98,7 +98,7 @@ const BINARY = {
   arity: [2, 2],
   differentiable: true,
   infer: ([a, b]: readonly Signature[]) => {
-    wanted(a!.dtype === b!.dtype, "equal element types", `${a!.dtype} and ${b!.dtype}`);
+    equalTypes(a!, b!);
     return { dtype: a!.dtype, shape: broadcast(a!.shape, b!.shape) };
   },
 } as const;
@@ -122,6 +122,9 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
     arity: [2, 2],
     differentiable: true,
     infer: ([a, b], { transposeB }) => {
+      const least = Math.min(a!.shape.length, b!.shape.length);
+      wanted(least >= 2, "at least 2 axes each", `${formatShape(a!.shape)} and ${formatShape(b!.shape)}`);
+      equalTypes(a!, b!);
       const [m, k] = a!.shape.slice(-2);
       const [rows, columns] = transposeB ? b!.shape.slice(-2).reverse() : b!.shape.slice(-2);
       wanted(k === rows, `inner sizes that agree (${k})`, `${rows}`);
@@ -137,6 +140,7 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
     infer: ([x, weight, bias], { stride, padding }) => {
       const [batch, channels, height, width] = rank(x!, 4);
       const [out, inner, kh, kw] = rank(weight!, 4);
+      equalTypes(x!, weight!);
       wanted(channels === inner, `${inner} channels, the weight's`, `${channels}`);
       if (bias) wanted(bias.shape.join() === `${out}`, `a bias of [${out}]`, formatShape(bias.shape));
       const [h, w] = convolvedSize([height!, width!], [kh!, kw!], stride, padding);
@@ -146,10 +150,13 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   convTranspose2d: {
     arity: [2, 3],
     differentiable: true,
-    infer: ([x, weight]) => {
+    infer: ([x, weight, bias]) => {
       const [batch, channels, height, width] = rank(x!, 4);
       const [inner, out, kh, kw] = rank(weight!, 4);
+      equalTypes(x!, weight!);
       wanted(channels === inner, `${inner} channels, the weight's`, `${channels}`);
+      wanted(kh === kw, "a square kernel", `${kh}x${kw}`);
+      if (bias) wanted(bias.shape.join() === `${out}`, `a bias of [${out}]`, formatShape(bias.shape));
       return { dtype: x!.dtype, shape: [batch!, out!, height! * kh!, width! * kw!] };
     },
   },
@@ -161,8 +168,8 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
       return x!;
     },
   },
-  layerNorm: { arity: [3, 3], differentiable: true, infer: ([x, weight]) => lastAxisWeight(x!, weight!) },
-  rmsNorm: { arity: [2, 2], differentiable: true, infer: ([x, weight]) => lastAxisWeight(x!, weight!) },
+  layerNorm: { arity: [3, 3], differentiable: true, infer: ([x, ...affine]) => lastAxisAffine(x!, affine) },
+  rmsNorm: { arity: [2, 2], differentiable: true, infer: ([x, ...affine]) => lastAxisAffine(x!, affine) },
   attention: {
     arity: [3, 4],
     differentiable: true,
@@ -173,8 +180,15 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
       wanted(query.channels === key.channels, `${query.channels} key channels`, `${key.channels}`);
       wanted(key.length === value.length, `${key.length} values`, `${value.length}`);
       wanted(query.batch === key.batch, `a key batch of ${query.batch}`, `${key.batch}`);
-      wanted(query.channels % heads === 0, `channels that ${heads} heads divide`, `${query.channels}`);
-      if (bias) broadcast(bias.shape, [query.batch, heads, query.length, key.length]);
+      wanted(query.batch === value.batch, `a value batch of ${query.batch}`, `${value.batch}`);
+      for (const { channels } of [query, value]) {
+        wanted(channels % heads === 0, `channels that ${heads} heads divide`, `${channels}`);
+      }
+      if (bias) {
+        const scores = [query.batch, heads, query.length, key.length];
+        const fits = broadcast(bias.shape, scores).join() === scores.join();
+        wanted(fits, `a bias that broadcasts to ${formatShape(scores)}`, formatShape(bias.shape));
+      }
       const shape =
         queries === "tokens"
           ? [query.batch, query.length, value.channels]
@@ -186,6 +200,7 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
     arity: [2, 2],
     differentiable: true,
     infer: ([table, indices]) => {
+      axisOf(table!, 0);
       wanted(indices!.dtype === "int64", "int64 indices", indices!.dtype);
       return { dtype: table!.dtype, shape: [...indices!.shape, ...table!.shape.slice(1)] };
     },
@@ -193,11 +208,17 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   argmin: {
     arity: [1, 1],
     differentiable: false,
-    infer: ([x]) => ({ dtype: "int64", shape: x!.shape.slice(0, -1) }),
+    infer: ([x]) => {
+      wanted(x!.shape.length > 0, "at least 1 axis", formatShape(x!.shape));
+      return { dtype: "int64", shape: x!.shape.slice(0, -1) };
+    },
   },
   reduceSum: {
     ...UNARY,
-    infer: ([x], { axis }) => ({ dtype: x!.dtype, shape: x!.shape.filter((_, i) => i !== axis) }),
+    infer: ([x], { axis }) => {
+      axisOf(x!, axis);
+      return { dtype: x!.dtype, shape: x!.shape.filter((_, i) => i !== axis) };
+    },
   },
   reshape: {
     ...UNARY,
@@ -217,12 +238,9 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   slice: {
     ...UNARY,
     infer: ([x], { axis, start, end, step }) => {
-      const size = x!.shape[axis];
-      wanted(
-        size !== undefined && 0 <= start && start < end && end <= size,
-        `a range inside 0..${size}`,
-        `${start}..${end}`,
-      );
+      const size = axisOf(x!, axis);
+      wanted(0 <= start && start < end && end <= size, `a range inside 0..${size}`, `${start}..${end}`);
+      positive(step, "step");
       const shape = x!.shape.map((n, i) => (i === axis ? Math.ceil((end - start) / step) : n));
       return { dtype: x!.dtype, shape };
     },
@@ -232,6 +250,7 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
     differentiable: true,
     infer: (parts, { axis }) => {
       const first = parts[0]!;
+      axisOf(first, axis);
       for (const part of parts) {
         const fits = part.shape.length === first.shape.length && part.dtype === first.dtype;
         wanted(
@@ -248,6 +267,7 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
     ...UNARY,
     infer: ([x], { factor }) => {
       const [batch, channels, height, width] = rank(x!, 4);
+      positive(factor, "factor");
       return { dtype: x!.dtype, shape: [batch!, channels!, height! * factor, width! * factor] };
     },
   },
@@ -269,7 +289,7 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   blockedConv2d: {
     arity: [2, 3],
     differentiable: true,
-    infer: ([x, weight], { stride, padding }) => {
+    infer: ([x, weight, bias], { stride, padding }) => {
       const [batch, blocks, height, width, block] = rank(x!, 5);
       const [out, inner, kh, kw, blockIn, blockOut] = rank(weight!, 6);
       wanted(
@@ -277,6 +297,10 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
         `a weight of [*,${blocks},*,*,${block},${block}]`,
         formatShape(weight!.shape),
       );
+      if (bias) {
+        const fits = bias.shape.length === 1 && Math.ceil(bias.shape[0]! / block!) === out;
+        wanted(fits, `a bias for ${out} blocks of ${block}`, formatShape(bias.shape));
+      }
       const [h, w] = convolvedSize([height!, width!], [kh!, kw!], stride, padding);
       return { dtype: x!.dtype, shape: [batch!, out!, h, w, block!] };
     },
@@ -290,7 +314,7 @@ export function broadcast(a: readonly number[], b: readonly number[]): number[] 
     const x = a[i - length + a.length] ?? 1;
     const y = b[i - length + b.length] ?? 1;
     wanted(x === y || x === 1 || y === 1, "shapes that broadcast", `${formatShape(a)} and ${formatShape(b)}`);
-    return Math.max(x, y);
+    return x === 1 ? y : x;
   });
 }
 
@@ -311,16 +335,34 @@ function convolvedSize(
   stride: number,
   [top, left, bottom, right]: Padding,
 ): [number, number] {
+  positive(stride, "stride");
   const h = Math.floor((height + top + bottom - kh) / stride) + 1;
   const w = Math.floor((width + left + right - kw) / stride) + 1;
   wanted(h > 0 && w > 0, `a map of at least ${kh}x${kw}`, `${height}x${width}`);
   return [h, w];
 }
 
-function lastAxisWeight(x: Signature, weight: Signature): Signature {
+function lastAxisAffine(x: Signature, affine: readonly Signature[]): Signature {
   const channels = x.shape[x.shape.length - 1];
-  wanted(weight.shape.join() === `${channels}`, `a weight of [${channels}]`, formatShape(weight.shape));
+  for (const operand of affine) {
+    equalTypes(x, operand);
+    wanted(operand.shape.join() === `${channels}`, `operands of [${channels}]`, formatShape(operand.shape));
+  }
   return x;
+}
+
+function equalTypes(a: Signature, b: Signature): void {
+  wanted(a.dtype === b.dtype, "equal element types", `${a.dtype} and ${b.dtype}`);
+}
+
+function axisOf(x: Signature, axis: number): number {
+  const size = x.shape[axis];
+  wanted(size !== undefined, `an axis of ${formatShape(x.shape)}`, `${axis}`);
+  return size!;
+}
+
+function positive(value: number, name: string): void {
+  wanted(Number.isInteger(value) && value > 0, `a positive whole ${name}`, `${value}`);
 }
 
 function rank(x: Signature, length: number): readonly number[] {
