@@ -37,5 +37,5 @@ export {
   sequence,
 } from "./ops.ts";
 export { census, printGraph } from "./print.ts";
-export { reachable, rewrite, useCounts } from "./rewrite.ts";
+export { type RewriteContext, reachable, rewrite, useCounts } from "./rewrite.ts";
 export { verifyGraph } from "./verify.ts";

@@ -1,23 +1,32 @@
 import { GraphBuilder, type Value } from "./builder.ts";
 import type { Graph, Node } from "./graph.ts";
 
+/** What a rewriting function may use besides the node and its copied inputs. */
+export interface RewriteContext {
+  readonly builder: GraphBuilder;
+  /** The node's place in the old graph. */
+  readonly id: number;
+  /** The copy of an earlier node of the old graph. */
+  readonly copyOf: (id: number) => Value;
+}
+
 /**
- * Copies the nodes that results and kept taps need into a new graph. `replace` may return another value for
- * a node (its inputs are already copied); undefined copies it as it is. This is how every pass is written.
+ * Copies the nodes that the results need into a new graph. `replace` may return another value for a node
+ * (its inputs are already copied); undefined copies it as it is. This is how every pass is written.
  */
 export function rewrite(
   graph: Graph,
-  replace: (node: Node, inputs: readonly Value[], builder: GraphBuilder, id: number) => Value | undefined,
+  replace: (node: Node, inputs: readonly Value[], context: RewriteContext) => Value | undefined,
 ): Graph {
   const builder = new GraphBuilder();
   const needed = reachable(graph, graph.outputs.values());
   const copies = new Map<number, Value>();
+  const copyOf = (id: number) => copies.get(id)!;
   graph.nodes.forEach((node, id) => {
     if (!needed.has(id)) return;
-    const inputs = node.inputs.map((input) => copies.get(input)!);
-    const value =
-      replace(node, inputs, builder, id) ?? builder.apply(node.op, inputs, node.attributes as never);
-    copies.set(id, value);
+    const inputs = node.inputs.map(copyOf);
+    const value = replace(node, inputs, { builder, id, copyOf });
+    copies.set(id, value ?? builder.apply(node.op, inputs, node.attributes as never));
   });
   for (const [name, id] of graph.outputs) builder.output(name, copies.get(id)!);
   for (const [name, id] of graph.taps) {

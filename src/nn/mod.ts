@@ -1,0 +1,13 @@
+export {
+  affineGroupNorm,
+  affineLayerNorm,
+  affineRmsNorm,
+  channelLinear,
+  channelsOf,
+  conv,
+  doubleMap,
+  halveMap,
+  linear,
+  NO_PADDING,
+} from "./layers.ts";
+export { Scope } from "./scope.ts";

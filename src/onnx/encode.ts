@@ -1,0 +1,81 @@
+import { KandinskyError } from "../base/mod.ts";
+import { type Graph, type Node, nodesOf } from "../graph/mod.ts";
+import { Emitter, type WeightPlace } from "./emitter.ts";
+import { LOWERINGS, type Lowering, type SourceOp } from "./lowerings.ts";
+import { encodeModel, ONNX_TYPE, type ValueInfoProto } from "./proto.ts";
+
+/**
+ * The ONNX model of a graph, with static shapes. Weights stay outside: `placeOf` says in which file below
+ * the weights folder each lies. Inputs and outputs keep their names.
+ */
+export function encodeOnnx(graph: Graph, placeOf: (parameter: string) => WeightPlace): Uint8Array {
+  const emit = new Emitter();
+  const names: string[] = [];
+  graph.nodes.forEach((node, id) => {
+    emit.enter(`${id}`);
+    names.push(
+      lower(
+        emit,
+        graph,
+        node,
+        node.inputs.map((input) => names[input]!),
+        placeOf,
+      ),
+    );
+  });
+  const outputs = [...graph.outputs].map(([name, id]) => {
+    // A result needs a name of its own, which a node's result or an input does not have.
+    emit.nodes.push({
+      opType: "Identity",
+      domain: "",
+      name,
+      input: [names[id]!],
+      output: [name],
+      attribute: [],
+    });
+    return valueInfo(name, graph.nodes[id]!);
+  });
+  return encodeModel({
+    irVersion: 10,
+    producerName: "kandinsky",
+    opsetImport: OPSETS,
+    graph: {
+      name: "graph",
+      node: emit.nodes,
+      initializer: emit.initializers,
+      input: nodesOf(graph, "input").map((node) => valueInfo(node.attributes.name, node)),
+      output: outputs,
+    },
+  });
+}
+
+const OPSETS = [
+  { domain: "", version: 21 },
+  { domain: "com.microsoft", version: 1 },
+  { domain: "com.microsoft.nchwc", version: 1 },
+];
+
+function lower(
+  emit: Emitter,
+  graph: Graph,
+  node: Node,
+  inputs: readonly string[],
+  placeOf: (parameter: string) => WeightPlace,
+): string {
+  if (node.op === "input") return node.attributes.name;
+  if (node.op === "constant") return emit.constant(node.attributes.value);
+  if (node.op === "parameter") {
+    const { name, dtype, shape } = node.attributes;
+    return emit.weight(name, dtype, shape, placeOf(name));
+  }
+  // The table is total over the other operations; a union of its rows cannot be called without this.
+  const lowering = LOWERINGS[node.op] as Lowering<Exclude<typeof node.op, SourceOp>> | undefined;
+  if (lowering === undefined)
+    throw new KandinskyError("graph_invalid", { what: `no lowering for ${node.op}` });
+  return lowering({ emit, graph, node: node as never, inputs });
+}
+
+function valueInfo(name: string, { dtype, shape }: Node): ValueInfoProto {
+  const dim = shape.map((dimValue) => ({ dimValue }));
+  return { name, type: { tensorType: { elemType: ONNX_TYPE[dtype], shape: { dim } } } };
+}

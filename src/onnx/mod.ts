@@ -1,0 +1,2 @@
+export type { WeightPlace } from "./emitter.ts";
+export { encodeOnnx } from "./encode.ts";

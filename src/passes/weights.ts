@@ -1,0 +1,64 @@
+import { cast, type Graph, nodesOf, rewrite } from "../graph/mod.ts";
+import type { DType } from "../tensor/mod.ts";
+import { extract } from "./split.ts";
+
+/** Reads each weight in the type in which its file stores it, followed by a cast to the type computed in. */
+export function withStoredTypes(graph: Graph, storedType: (parameter: string) => DType): Graph {
+  return rewrite(graph, (node, _, { builder }) => {
+    if (node.op !== "parameter") return undefined;
+    const { name, shape } = node.attributes;
+    return cast(builder.parameter(name, shape, storedType(name)), node.dtype);
+  });
+}
+
+/** A graph whose weight-only expressions became weights of their own. */
+export interface FoldedGraph {
+  readonly graph: Graph;
+  /** How to compute each new weight from stored ones: a graph with the result `value`. */
+  readonly derived: ReadonlyMap<string, Graph>;
+}
+
+/**
+ * Makes every largest expression over weights and constants a weight of its own, to be computed once and
+ * kept on disk. Names: the first stored weight in it and a count where several come from one.
+ */
+export function foldWeights(graph: Graph): FoldedGraph {
+  const fromWeights = weightOnlyNodes(graph);
+  const roots = new Set<number>();
+  graph.nodes.forEach((node, id) => {
+    if (fromWeights.has(id)) return;
+    for (const input of node.inputs) if (fromWeights.has(input)) roots.add(input);
+  });
+  for (const id of graph.outputs.values()) if (fromWeights.has(id)) roots.add(id);
+
+  const derived = new Map<string, Graph>();
+  const names = new Map<number, string>();
+  for (const id of roots) {
+    if (graph.nodes[id]!.op === "parameter") continue;
+    const expression = extract(graph, id);
+    const stored = nodesOf(expression, "parameter")[0]!.attributes.name;
+    let name = `${stored}#0`;
+    for (let count = 1; derived.has(name); count++) name = `${stored}#${count}`;
+    derived.set(name, expression);
+    names.set(id, name);
+  }
+  const replaced = rewrite(graph, (node, _, { builder, id }) => {
+    const name = names.get(id);
+    return name === undefined ? undefined : builder.parameter(name, node.shape, node.dtype);
+  });
+  return { graph: rewrite(replaced, () => undefined), derived };
+}
+
+/** Nodes that depend on at least one weight and otherwise only on weights and constants. */
+function weightOnlyNodes(graph: Graph): Set<number> {
+  const result = new Set<number>();
+  const constant = new Set<number>();
+  graph.nodes.forEach((node, id) => {
+    if (node.op === "parameter") result.add(id);
+    else if (node.op === "constant") constant.add(id);
+    else if (node.inputs.length > 0 && node.inputs.every((i) => result.has(i) || constant.has(i))) {
+      (node.inputs.some((i) => result.has(i)) ? result : constant).add(id);
+    }
+  });
+  return result;
+}
