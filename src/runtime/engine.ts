@@ -1,0 +1,115 @@
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { KandinskyError } from "../base/mod.ts";
+import { type Connection, cancelled, connect } from "./connection.ts";
+import { checkFeeds, checkFetches } from "./feeds.ts";
+import type { Device, Engine, Fetch, Fetched, Held, Memory, Program, ProgramSource } from "./types.ts";
+
+export interface EngineOptions {
+  readonly device: Device;
+  /** Threads within an operation; default: the processor cores this process may use. */
+  readonly threads?: number;
+  /** Aborting it is `kill()`. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Starts ONNX Runtime in a process of its own and proves the device with one small run; a device that does not
+ * work is refused, never replaced. Throws `device_absent` with the reason, `cancelled`, `engine_died`.
+ */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const { device, threads = availableParallelism(), signal } = options;
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new KandinskyError("option_invalid", {
+      what: "cannot start the engine",
+      where: "threads",
+      seen: String(threads),
+      wanted: "a whole number from 1",
+    });
+  }
+  if (signal?.aborted) throw cancelled();
+  const connection = connect();
+  signal?.addEventListener("abort", connection.kill, { once: true });
+  const gone = connection.gone.then(() => signal?.removeEventListener("abort", connection.kill));
+  try {
+    await connection.call("start", { device, threads });
+  } catch (error) {
+    connection.kill();
+    await gone;
+    throw error;
+  }
+  return makeEngine(connection, device, threads);
+}
+
+function makeEngine(connection: Connection, device: Device, threads: number): Engine {
+  const live = new Set<Held>();
+  return {
+    device,
+    threads,
+    // Answered, so it has one.
+    pid: connection.pid!,
+    load: (source) => loadInto(connection, live, source),
+    async release(held) {
+      const freed = ("held" in held ? [held] : held).filter((one) => live.delete(one));
+      if (freed.length > 0) await connection.call("releaseHeld", { held: freed.map((one) => one.held) });
+    },
+    memory: () => readMemory(connection),
+    kill: connection.kill,
+    async [Symbol.asyncDispose]() {
+      connection.kill();
+      await connection.gone;
+    },
+  };
+}
+
+async function loadInto(connection: Connection, live: Set<Held>, source: ProgramSource): Promise<Program> {
+  const { program, inputs, outputs } = await connection.call("load", source);
+  const { name } = source;
+  let released = false;
+  return {
+    name,
+    inputs,
+    outputs,
+    async run<const F extends Readonly<Record<string, Fetch>>>(
+      feeds: Parameters<Program["run"]>[0],
+      fetches: F,
+    ): Promise<Fetched<F>> {
+      if (released) throw stale(name, "the program");
+      for (const [feed, value] of Object.entries(feeds)) {
+        if ("held" in value && !live.has(value)) throw stale(name, `the held tensor of feed ${feed}`);
+      }
+      checkFeeds(name, inputs, feeds);
+      checkFetches(name, outputs, fetches);
+      const results = await connection.call("run", { program, feeds, fetches });
+      for (const result of Object.values(results)) if ("held" in result) live.add(result);
+      return results as Fetched<F>;
+    },
+    async release() {
+      if (released) return;
+      released = true;
+      await connection.call("releaseProgram", { program });
+    },
+  };
+}
+
+function stale(program: string, what: string): KandinskyError {
+  return new KandinskyError("graph_invalid", {
+    what: `cannot run ${program}`,
+    seen: `${what} was released or belongs to another engine`,
+  });
+}
+
+/** From the outside where the system allows it, because the engine cannot answer during a run. */
+async function readMemory(connection: Connection): Promise<Memory> {
+  if (process.platform !== "linux") return connection.call("memory", null);
+  const status = await readFile(`/proc/${connection.pid}/status`, "utf8").catch(() => "");
+  const bytes = (field: string): number | undefined => {
+    const match = status.match(new RegExp(`^${field}:\\s+(\\d+) kB`, "m"));
+    return match === null ? undefined : Number(match[1]) * 1024;
+  };
+  const privateBytes = bytes("RssAnon");
+  const peakBytes = bytes("VmHWM");
+  // A process that ended has no figures: the call then rejects with the reason.
+  if (privateBytes === undefined || peakBytes === undefined) return connection.call("memory", null);
+  return { privateBytes, peakBytes };
+}

@@ -1,0 +1,14 @@
+export { type DeviceReport, describeDevices } from "./devices.ts";
+export { type EngineOptions, startEngine } from "./engine.ts";
+export {
+  DEVICES,
+  type Device,
+  type Engine,
+  type Fetch,
+  type Fetched,
+  type Held,
+  type Memory,
+  type Port,
+  type Program,
+  type ProgramSource,
+} from "./types.ts";

@@ -1,0 +1,39 @@
+import type { ErrorCode, ErrorParts } from "../base/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import type { Device, Fetch, Held, Memory, Port, ProgramSource } from "./types.ts";
+
+/** What the parent may ask of the engine's process, with the answer to each. */
+export interface Calls {
+  start: { params: { readonly device: Device; readonly threads: number }; answer: null };
+  load: {
+    params: ProgramSource;
+    answer: { readonly program: number; readonly inputs: readonly Port[]; readonly outputs: readonly Port[] };
+  };
+  run: {
+    params: {
+      readonly program: number;
+      readonly feeds: Readonly<Record<string, Tensor | Held>>;
+      readonly fetches: Readonly<Record<string, Fetch>>;
+    };
+    answer: Readonly<Record<string, Tensor | Held>>;
+  };
+  releaseProgram: { params: { readonly program: number }; answer: null };
+  releaseHeld: { params: { readonly held: readonly number[] }; answer: null };
+  memory: { params: null; answer: Memory };
+}
+
+export type CallName = keyof Calls;
+
+export type Request = {
+  [K in CallName]: { readonly id: number; readonly call: K; readonly params: Calls[K]["params"] };
+}[CallName];
+
+/** The fields of a `KandinskyError`, which cannot cross the pipe itself. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly parts: ErrorParts;
+}
+
+export type Answer =
+  | { readonly id: number; readonly value: Calls[CallName]["answer"] }
+  | { readonly id: number; readonly failure: Failure };

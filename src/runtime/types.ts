@@ -1,0 +1,93 @@
+import type { DType, Tensor } from "../tensor/mod.ts";
+
+/** Where programs run. */
+export type Device = "cpu" | "webgpu" | "cuda";
+
+export const DEVICES: readonly Device[] = ["cpu", "webgpu", "cuda"];
+
+/** An input or output of a program. A string in `shape` is a dimension known only at run time. */
+export interface Port {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly (number | string)[];
+}
+
+/** An ONNX model and how ONNX Runtime shall prepare it. */
+export interface ProgramSource {
+  /** Names the program in every error. */
+  readonly name: string;
+  /** The bytes of the ONNX file; weights may lie in external files. */
+  readonly onnx: Uint8Array;
+  /** Folder that external weight locations are relative to; they may not leave it, by `..` or by link. */
+  readonly weightsFolder?: string;
+  /** Graph optimisation level; "all" re-lays convolution weights (a private copy), "extended" maps them. */
+  readonly optimization?: "disabled" | "basic" | "extended" | "all";
+  /** Session entries by their dotted names, such as `{"session.disable_prepacking": "1"}`. */
+  readonly sessionConfig?: Readonly<Record<string, string>>;
+  /** Keep freed buffers for the next run (the runtime's default: true). */
+  readonly arena?: boolean;
+  /** Plan one block for all buffers of a run of known shapes (the runtime's default: true). */
+  readonly memoryPattern?: boolean;
+  /** File to write the optimised model to while loading. */
+  readonly saveOptimizedTo?: string;
+}
+
+/** A tensor that stays in the engine's process. Valid for its engine until released there. */
+export interface Held {
+  readonly held: number;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** Whether an output crosses to the caller or stays in the engine as a `Held`. */
+export type Fetch = "return" | "hold";
+
+/** The result type of a run: a `Tensor` for each "return", a `Held` for each "hold". */
+export type Fetched<F extends Readonly<Record<string, Fetch>>> = {
+  readonly [K in keyof F]: F[K] extends "return" ? Tensor : F[K] extends "hold" ? Held : Tensor | Held;
+};
+
+/** A model loaded into an engine. */
+export interface Program {
+  readonly name: string;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /**
+   * Runs the model. `feeds` holds every input; only the outputs named in `fetches` are computed.
+   * Throws `tensor_missing`, `tensor_unexpected`, `tensor_dtype` or `tensor_shape` before anything is sent,
+   * `memory_exceeded` where a buffer cannot be had, `engine_died` and `cancelled` where the engine ends.
+   */
+  run<const F extends Readonly<Record<string, Fetch>>>(
+    feeds: Readonly<Record<string, Tensor | Held>>,
+    fetches: F,
+  ): Promise<Fetched<F>>;
+  /** Frees the session; held tensors that it made stay valid. */
+  release(): Promise<void>;
+}
+
+/** Bytes of the engine's process. */
+export interface Memory {
+  /** Memory of its own: mapped weight files do not count (outside Linux they do). */
+  readonly privateBytes: number;
+  /** Largest resident size so far; mapped pages that were touched count. */
+  readonly peakBytes: number;
+}
+
+/** ONNX Runtime in a child process. Requests are served one after the other. */
+export interface Engine extends AsyncDisposable {
+  readonly device: Device;
+  readonly threads: number;
+  /** Process id. */
+  readonly pid: number;
+  /**
+   * Prepares a model. Throws `graph_invalid` for a model the runtime refuses, `file_missing`, `file_escapes`
+   * or `file_corrupt` for external weights, `memory_exceeded`.
+   */
+  load(source: ProgramSource): Promise<Program>;
+  /** Frees held tensors. Releasing one twice does nothing. */
+  release(held: Held | readonly Held[]): Promise<void>;
+  /** On Linux this also answers while a run is going on. */
+  memory(): Promise<Memory>;
+  /** Ends the process at once, even within a run; everything pending rejects with `cancelled`. */
+  kill(): void;
+}
