@@ -1,0 +1,8 @@
+export { type BindOptions, bind, type WantedTensor } from "./bind.ts";
+export type { TensorEntry } from "./entry.ts";
+export { type ModelFolder, type ModelParts, openModelFolder, requirePart } from "./folder.node.ts";
+export type { SafetensorsHeader } from "./header.ts";
+export { type ConfigPart, type FilesPart, openPart, type WeightPart } from "./part.node.ts";
+export { readSafetensorsHeader } from "./safetensors.node.ts";
+export { readTensor, readTensorAsFloat32, streamFloat32 } from "./values.node.ts";
+export { type NamedTensor, writeSafetensors } from "./write.node.ts";

@@ -1,0 +1,101 @@
+import { randomUUID } from "node:crypto";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { KandinskyError } from "../base/mod.ts";
+import { ITEM_SIZE, type Tensor } from "../tensor/mod.ts";
+import { NAME_OF } from "./entry.ts";
+import { LENGTH_BYTES, MAX_HEADER_BYTES } from "./header.ts";
+import { MAX_IO_BYTES } from "./read.node.ts";
+
+/** The data section begins at a multiple of this, so that its values can be mapped as they lie. */
+const ALIGNMENT = 64;
+
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+/**
+ * Writes a safetensors file: under a temporary name, to the disk, then renamed, so that `path` holds the old
+ * file or the whole new one. Types with larger items come first and keep the given order otherwise, which
+ * aligns every tensor to its item size. Equal input gives equal bytes.
+ * Throws `tensor_unexpected` for a name given twice, `disk_full` or `output_unwritable`.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Iterable<NamedTensor>,
+  metadata: Readonly<Record<string, string>>,
+): Promise<void> {
+  const ordered = [...tensors].sort((a, b) => ITEM_SIZE[b.tensor.dtype] - ITEM_SIZE[a.tensor.dtype]);
+  const header = composeHeader(path, ordered, metadata);
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  try {
+    const handle = await open(temporary, "wx");
+    try {
+      await writeFully(handle, header);
+      for (const { tensor } of ordered) {
+        const { buffer, byteOffset, byteLength } = tensor.data;
+        await writeFully(handle, new Uint8Array(buffer, byteOffset, byteLength));
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw describe(path, cause);
+  }
+}
+
+function composeHeader(
+  path: string,
+  tensors: readonly NamedTensor[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  // A Map and not an object: names such as "__proto__" must come out as they are.
+  const fields = new Map<string, unknown>();
+  if (Object.keys(metadata).length > 0) fields.set("__metadata__", metadata);
+  let at = 0;
+  for (const { name, tensor } of tensors) {
+    if (fields.has(name) || name === "__metadata__") {
+      throw new KandinskyError("tensor_unexpected", {
+        what: "cannot write the safetensors file",
+        where: path,
+        seen: name === "__metadata__" ? "a tensor named __metadata__" : `the tensor name "${name}" twice`,
+      });
+    }
+    const end = at + tensor.data.byteLength;
+    fields.set(name, { dtype: NAME_OF[tensor.dtype], shape: tensor.shape, data_offsets: [at, end] });
+    at = end;
+  }
+  const json = [...fields].map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+  const text = new TextEncoder().encode(`{${json.join(",")}}`);
+  const length = Math.ceil((LENGTH_BYTES + text.length) / ALIGNMENT) * ALIGNMENT;
+  if (length > MAX_HEADER_BYTES) {
+    throw new KandinskyError("file_corrupt", {
+      what: "cannot write the safetensors file",
+      where: path,
+      seen: `a header of ${length} bytes`,
+      wanted: `at most ${MAX_HEADER_BYTES}`,
+    });
+  }
+  const header = new Uint8Array(length).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(length - LENGTH_BYTES), true);
+  header.set(text, LENGTH_BYTES);
+  return header;
+}
+
+async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await handle.write(bytes, done, Math.min(bytes.length - done, MAX_IO_BYTES))).bytesWritten;
+  }
+}
+
+function describe(path: string, cause: unknown): KandinskyError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new KandinskyError(
+    code === "ENOSPC" || code === "EDQUOT" ? "disk_full" : "output_unwritable",
+    { what: "cannot write the safetensors file", where: path, seen: code ?? message },
+    { cause },
+  );
+}
