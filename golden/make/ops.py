@@ -1,0 +1,154 @@
+"""Writes golden/ops.json and golden/ops.safetensors: for every operation of src/graph/ops.ts a few small,
+non-square cases with the result that PyTorch (or a formula written out here) gives in float64.
+
+Run: python golden/make/ops.py   (needs torch and safetensors)
+"""
+
+import json
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+random = torch.Generator().manual_seed(20)
+cases = []
+tensors = {}
+
+
+def rand(*shape):
+    return torch.randn(shape, generator=random, dtype=torch.float64)
+
+
+def case(op, inputs, expected, **attributes):
+    name = f"{op}/{sum(c['op'] == op for c in cases)}"
+    for i, x in enumerate(inputs):
+        tensors[f"{name}/input{i}"] = x.clone(memory_format=torch.contiguous_format)
+    tensors[f"{name}/expected"] = expected.clone(memory_format=torch.contiguous_format)
+    cases.append({"name": name, "op": op, "attributes": attributes, "inputs": len(inputs)})
+
+
+# Elementwise, with every kind of broadcasting.
+for op, f in {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div}.items():
+    for left, right in [((2, 3, 5), (2, 3, 5)), ((2, 1, 3, 2), (4, 1, 2)), ((3, 4), ()), ((5,), (3, 1))]:
+        a, b = rand(*left), rand(*right)
+        case(op, [a, b], f(a, b))
+for op, f in {"sin": torch.sin, "cos": torch.cos, "silu": F.silu}.items():
+    for shape in [(2, 5), (3, 1, 2)]:
+        x = rand(*shape) * 4
+        case(op, [x], f(x))
+x = torch.tensor([-800.0, -30.0, 0.0, 30.0, 800.0], dtype=torch.float64)
+case("silu", [x], F.silu(x))
+
+# 65520 is the first float64 that is infinite in float16; 1 + 2^-11 is halfway between two float16 numbers.
+edges = torch.tensor([0, -1.5, 2.9, -2.9, 1 + 2**-11, 1 + 3 * 2**-11, 65519, 65520, 3e-8, 1 / 3], dtype=torch.float64)
+for dtype in ["float32", "float16", "bfloat16", "int64", "int32"]:
+    # Through float32, since float16 and bfloat16 are made from float32 everywhere in this system.
+    case("cast", [edges], edges.to(torch.float32).to(getattr(torch, dtype)), dtype=dtype)
+case("cast", [torch.tensor([[3], [-7]])], torch.tensor([[3.0], [-7.0]], dtype=torch.float64), dtype="float64")
+
+for left, right in [((3, 5), (5, 2)), ((2, 1, 3, 4), (5, 4, 2)), ((4, 2, 3), (3, 5))]:
+    a, b = rand(*left), rand(*right)
+    case("matmul", [a, b], a @ b, transposeB=False)
+    case("matmul", [a, b.mT], a @ b, transposeB=True)
+
+for stride, padding, kernel, size in [
+    (1, (0, 0, 0, 0), (1, 1), (3, 4)),
+    (1, (1, 1, 1, 1), (3, 3), (4, 6)),
+    (2, (0, 0, 1, 1), (3, 3), (4, 7)),
+    (2, (1, 2, 0, 3), (2, 3), (5, 4)),
+]:
+    top, left, bottom, right = padding
+    x, weight, bias = rand(2, 3, *size), rand(4, 3, *kernel), rand(4)
+    padded = F.pad(x, (left, right, top, bottom))
+    case("conv2d", [x, weight, bias], F.conv2d(padded, weight, bias, stride), stride=stride, padding=padding)
+case("conv2d", [x, weight], F.conv2d(x, weight), stride=1, padding=(0, 0, 0, 0))
+
+for size, kernel in [((2, 3), 2), ((3, 2), 3)]:
+    x, weight, bias = rand(2, 3, *size), rand(3, 4, kernel, kernel), rand(4)
+    case("convTranspose2d", [x, weight, bias], F.conv_transpose2d(x, weight, bias, stride=kernel))
+case("convTranspose2d", [x, weight], F.conv_transpose2d(x, weight, stride=kernel))
+
+for groups in [1, 3, 6]:
+    x = rand(2, 6, 2, 5) * 3 + 1
+    case("groupNorm", [x], F.group_norm(x, groups, eps=1e-2), groups=groups, epsilon=1e-2)
+for shape in [(4, 6), (2, 3, 5)]:
+    x, weight, bias = rand(*shape) + 1, rand(shape[-1]), rand(shape[-1])
+    case("layerNorm", [x, weight, bias], F.layer_norm(x, shape[-1:], weight, bias, 1e-2), epsilon=1e-2)
+    case("rmsNorm", [x, weight], weight * x / (x.pow(2).mean(-1, keepdim=True) + 1e-2).sqrt(), epsilon=1e-2)
+
+
+def attend(q, k, v, heads, scale, bias=None):
+    split = lambda t: t.unflatten(-1, (heads, -1)).transpose(1, 2)
+    scores = scale * split(q) @ split(k).mT
+    weights = (scores if bias is None else scores + bias).softmax(-1)
+    return (weights @ split(v)).transpose(1, 2).flatten(2)
+
+
+hidden = torch.zeros(2, 1, 1, 5, dtype=torch.float64)
+hidden[0, ..., 3:] = -math.inf
+for heads, scale, queries, keys, bias in [
+    (1, 0.5, "tokens", "tokens", None),
+    (2, 1.0, "channels", "tokens", hidden),
+    (2, 0.7, "channels", "channels", rand(1, 2, 3, 5)),
+    (3, 0.3, "tokens", "channels", rand(3, 5)),
+]:
+    q, k, v = rand(2, 3, 6), rand(2, 5, 6), rand(2, 5, 12)
+    expected = attend(q, k, v, heads, scale, bias)
+    turn = lambda t, layout: t if layout == "tokens" else t.mT
+    inputs = [turn(q, queries), turn(k, keys), turn(v, keys)] + ([] if bias is None else [bias])
+    attributes = {"heads": heads, "scale": scale, "queries": queries, "keys": keys}
+    case("attention", inputs, turn(expected, queries), **attributes)
+
+for shape, indices in [((5, 3), [[4, 0], [2, 2], [1, 0]]), ((4, 2, 3), [3, 1]), ((6,), [[5]])]:
+    table, rows = rand(*shape), torch.tensor(indices)
+    case("gather", [table, rows], table[rows])
+x = rand(2, 3, 5)
+case("argmin", [x], x.argmin(-1))
+case("argmin", [torch.tensor([[2.0, 1, 1], [0, 5, 0]], dtype=torch.float64)], torch.tensor([1, 0]))
+for axis in range(3):
+    case("reduceSum", [x], x.sum(axis), axis=axis)
+case("reshape", [x], x.reshape(5, 6), shape=[5, 6])
+case("reshape", [x], x.reshape(1, 30, 1), shape=[1, 30, 1])
+for shape, order in [((3, 5), (1, 0)), ((2, 3, 4, 5), (0, 2, 3, 1)), ((2, 3, 1, 4, 2), (3, 2, 0, 4, 1))]:
+    y = rand(*shape)
+    case("transpose", [y], y.permute(order), order=order)
+case("slice", [x], x[:, 1:3], axis=1, start=1, end=3, step=1)
+case("slice", [x], x[..., 1:5:3], axis=2, start=1, end=5, step=3)
+case("slice", [x], x[1:2], axis=0, start=1, end=2, step=1)
+case("concat", [x, x[:, :1], x[:, 1:]], torch.cat([x, x[:, :1], x[:, 1:]], 1), axis=1)
+case("concat", [x[..., :2], x], torch.cat([x[..., :2], x], 2), axis=2)
+case("concat", [x[:1]], x[:1], axis=0)
+for factor in [2, 3]:
+    x = rand(2, 3, 2, 4)
+    case("resizeNearest", [x], x.repeat_interleave(factor, 2).repeat_interleave(factor, 3), factor=factor)
+
+
+def to_blocks(x, block):
+    x = F.pad(x, (0, 0, 0, 0, 0, -x.shape[1] % block))
+    return x.unflatten(1, (-1, block)).permute(0, 1, 3, 4, 2)
+
+
+for channels, block in [(4, 4), (5, 2), (3, 4)]:
+    x = rand(2, channels, 3, 2)
+    case("toBlocked", [x], to_blocks(x, block), block=block)
+    case("fromBlocked", [to_blocks(x, block)], x, channels=channels)
+for channels, out, block, stride, padding in [
+    (4, 4, 4, 1, (1, 1, 1, 1)),
+    (4, 6, 2, 2, (0, 0, 1, 1)),
+    (3, 5, 4, 1, (1, 0, 0, 2)),
+]:
+    top, left, bottom, right = padding
+    x, weight, bias = rand(2, channels, 4, 3), rand(out, channels, 3, 2), rand(out)
+    padded = F.pad(x, (left, right, top, bottom))
+    full = F.pad(weight, (0, 0, 0, 0, 0, -channels % block, 0, -out % block))
+    blocked = full.unflatten(1, (-1, block)).unflatten(0, (-1, block)).permute(0, 2, 4, 5, 3, 1)
+    for b in [bias] if stride == 2 else [F.pad(bias, (0, -out % block)), None]:
+        expected = to_blocks(F.conv2d(padded, weight, b[:out] if b is not None else None, stride), block)
+        inputs = [to_blocks(x, block), blocked] + ([] if b is None else [b])
+        case("blockedConv2d", inputs, expected, stride=stride, padding=padding)
+
+folder = Path(__file__).parent.parent
+save_file(tensors, folder / "ops.safetensors")
+(folder / "ops.json").write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")

@@ -1,0 +1,148 @@
+import { product } from "../base/mod.ts";
+import type { Node, Padding } from "../graph/mod.ts";
+import { copyView } from "./strided.ts";
+import type { Values } from "./values.ts";
+
+/** Cross-correlation of x [B,C,H,W] with weight [O,C,kh,kw], plus bias [O]. */
+export function conv2d(node: Node<"conv2d">, [x, weight, bias]: readonly Values[]): Float64Array {
+  const { stride, padding } = node.attributes;
+  return convolve(x!, weight!, bias, node.shape, stride, padding);
+}
+
+/** Each cell of x [B,C,H,W] becomes an s x s square: sum over C of x times weight [C,O,s,s], plus bias [O]. */
+export function convTranspose2d(
+  node: Node<"convTranspose2d">,
+  [x, weight, bias]: readonly Values[],
+): Float64Array {
+  const [batch, channels, height, width] = x!.shape as [number, number, number, number];
+  const [, outputs, size] = weight!.shape as [number, number, number];
+  const [area, row] = [size * size, width * size];
+  const out = startFromBias(node.shape, bias);
+  for (let plane = 0; plane < batch * outputs; plane++) {
+    const [b, o] = [Math.floor(plane / outputs), plane % outputs];
+    for (let c = 0; c < channels; c++) {
+      for (let k = 0; k < area; k++) {
+        const factor = weight!.data[(c * outputs + o) * area + k]!;
+        const corner = (plane * height * size + Math.floor(k / size)) * row + (k % size);
+        for (let y = 0; y < height; y++) {
+          const from = ((b * channels + c) * height + y) * width;
+          const to = corner + y * size * row;
+          for (let i = 0; i < width; i++) {
+            out[to + i * size] = out[to + i * size]! + factor * x!.data[from + i]!;
+          }
+        }
+      }
+    }
+  }
+  return out;
+}
+
+/** [B,C,H,W] to [B,ceil(C/block),H,W,block]; missing channels are zeros. */
+export function toBlocked(node: Node<"toBlocked">, [x]: readonly Values[]): Float64Array {
+  const [batch, channels, height, width] = x!.shape as [number, number, number, number];
+  const [, blocks, , , block] = node.shape as [number, number, number, number, number];
+  const [area, padded] = [height * width, blocks * block];
+  const full = new Float64Array(batch * padded * area);
+  for (let b = 0; b < batch; b++) {
+    const image = x!.data.subarray(b * channels * area, (b + 1) * channels * area);
+    full.set(image, b * padded * area);
+  }
+  return copyView(full, 0, [batch * blocks, area, block], [block * area, 1, area]);
+}
+
+/** Back from blocks, dropping the channels past the node's. */
+export function fromBlocked(node: Node<"fromBlocked">, [x]: readonly Values[]): Float64Array {
+  const [batch, channels, height, width] = node.shape as [number, number, number, number];
+  const { shape, data } = unblock(x!);
+  const area = height * width;
+  return copyView(data, 0, [batch, channels * area], [shape[1]! * area, 1]);
+}
+
+/** conv2d on blocked maps: weight [O/block, C/block, kh, kw, block in, block out]. */
+export function blockedConv2d(
+  node: Node<"blockedConv2d">,
+  [x, weight, bias]: readonly Values[],
+): Float64Array {
+  const { stride, padding } = node.attributes;
+  const [batch, blocks, height, width, block] = node.shape as [number, number, number, number, number];
+  const [outer, inner, kh, kw] = weight!.shape as [number, number, number, number];
+  const [area, square] = [kh * kw, block * block];
+  const plainWeight = {
+    shape: [outer * block, inner * block, kh, kw],
+    data: copyView(
+      weight!.data,
+      0,
+      [outer, block, inner, block, area],
+      [inner * area * square, 1, area * square, block, square],
+    ),
+  };
+  const plainShape = [batch, blocks * block, height, width];
+  const data = convolve(unblock(x!), plainWeight, bias, plainShape, stride, padding);
+  const size = height * width;
+  return copyView(data, 0, [batch * blocks, size, block], [block * size, 1, size]);
+}
+
+/** A blocked map [B,N,H,W,block] as [B,N*block,H,W]. */
+function unblock({ shape, data }: Values): Values {
+  const [batch, blocks, height, width, block] = shape as [number, number, number, number, number];
+  const area = height * width;
+  const plain = copyView(data, 0, [batch * blocks, block, area], [area * block, 1, block]);
+  return { shape: [batch, blocks * block, height, width], data: plain };
+}
+
+function convolve(
+  x: Values,
+  weight: Values,
+  bias: Values | undefined,
+  shape: readonly number[],
+  stride: number,
+  padding: Padding,
+): Float64Array {
+  const padded = pad(x, padding);
+  const [, channels, height, width] = padded.shape as [number, number, number, number];
+  const [, outputs, rows, columns] = shape as [number, number, number, number];
+  const [, , kh, kw] = weight.shape as [number, number, number, number];
+  const out = startFromBias(shape, bias);
+  for (let plane = 0; plane < out.length / (rows * columns); plane++) {
+    const [b, o] = [Math.floor(plane / outputs), plane % outputs];
+    for (let c = 0; c < channels; c++) {
+      for (let k = 0; k < kh * kw; k++) {
+        const factor = weight.data[(o * channels + c) * kh * kw + k]!;
+        const corner = ((b * channels + c) * height + Math.floor(k / kw)) * width + (k % kw);
+        for (let y = 0; y < rows; y++) {
+          const from = corner + y * stride * width;
+          const to = (plane * rows + y) * columns;
+          for (let i = 0; i < columns; i++) {
+            out[to + i] = out[to + i]! + factor * padded.data[from + i * stride]!;
+          }
+        }
+      }
+    }
+  }
+  return out;
+}
+
+function pad(x: Values, [top, left, bottom, right]: Padding): Values {
+  if (top + left + bottom + right === 0) return x;
+  const [batch, channels, height, width] = x.shape as [number, number, number, number];
+  const shape = [batch, channels, height + top + bottom, width + left + right];
+  const data = new Float64Array(product(shape));
+  for (let row = 0; row < batch * channels * height; row++) {
+    const plane = Math.floor(row / height);
+    const to = (plane * shape[2]! + top + (row % height)) * shape[3]! + left;
+    data.set(x.data.subarray(row * width, (row + 1) * width), to);
+  }
+  return { shape, data };
+}
+
+/** A map [B,O,H,W] filled with each channel's bias; channels past the bias start at 0. */
+function startFromBias(shape: readonly number[], bias: Values | undefined): Float64Array {
+  const [batch, outputs, height, width] = shape as [number, number, number, number];
+  const area = height * width;
+  const out = new Float64Array(product(shape));
+  if (bias === undefined) return out;
+  for (let plane = 0; plane < batch * outputs; plane++) {
+    out.fill(bias.data[plane % outputs] ?? 0, plane * area, (plane + 1) * area);
+  }
+  return out;
+}

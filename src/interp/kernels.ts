@@ -1,0 +1,41 @@
+import type { Node, OpName } from "../graph/mod.ts";
+import { blockedConv2d, conv2d, convTranspose2d, fromBlocked, toBlocked } from "./convolution.ts";
+import { binary, silu, unary } from "./elementwise.ts";
+import { argmin, concat, gather, reduceSum, resizeNearest, slice, transpose } from "./layout.ts";
+import { groupNorm, layerNorm, rmsNorm } from "./normalization.ts";
+import { attention, matmul } from "./products.ts";
+import { round, type Values, widen } from "./values.ts";
+
+/** The values of a node, row-major, from its inputs'; inputs are never changed, but may be handed on. */
+export type Kernel<K extends OpName> = (node: Node<K>, inputs: readonly Values[]) => Float64Array;
+
+/** What each operation means, in float64. The executor itself answers `input` and `parameter`. */
+export const KERNELS: { readonly [K in Exclude<OpName, "input" | "parameter">]: Kernel<K> } = {
+  constant: (node) => widen(node.attributes.value),
+  add: binary((a, b) => a + b),
+  sub: binary((a, b) => a - b),
+  mul: binary((a, b) => a * b),
+  div: binary((a, b) => a / b),
+  sin: unary(Math.sin),
+  cos: unary(Math.cos),
+  silu: unary(silu),
+  cast: (node, [x]) => round(x!, node.dtype),
+  matmul,
+  conv2d,
+  convTranspose2d,
+  groupNorm,
+  layerNorm,
+  rmsNorm,
+  attention,
+  gather,
+  argmin,
+  reduceSum,
+  reshape: (_, [x]) => x!.data,
+  transpose,
+  slice,
+  concat,
+  resizeNearest,
+  toBlocked,
+  fromBlocked,
+  blockedConv2d,
+};

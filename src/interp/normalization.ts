@@ -1,0 +1,45 @@
+import type { Node } from "../graph/mod.ts";
+import type { Values } from "./values.ts";
+
+/** Mean 0 and (biased) variance 1 over each group of channels of [B, C, H, W]. */
+export function groupNorm(node: Node<"groupNorm">, [x]: readonly Values[]): Float64Array {
+  const { groups, epsilon } = node.attributes;
+  const [batch] = node.shape;
+  return standardize(x!.data, x!.data.length / (batch! * groups), epsilon);
+}
+
+/** Mean 0 and (biased) variance 1 over the last axis, then `* weight + bias`. */
+export function layerNorm(node: Node<"layerNorm">, [x, weight, bias]: readonly Values[]): Float64Array {
+  const size = weight!.data.length;
+  const out = standardize(x!.data, size, node.attributes.epsilon);
+  for (let i = 0; i < out.length; i++) out[i] = out[i]! * weight!.data[i % size]! + bias!.data[i % size]!;
+  return out;
+}
+
+/** `weight * x / sqrt(mean(x^2) + epsilon)` over the last axis. */
+export function rmsNorm(node: Node<"rmsNorm">, [x, weight]: readonly Values[]): Float64Array {
+  const size = weight!.data.length;
+  const out = new Float64Array(x!.data.length);
+  for (let at = 0; at < out.length; at += size) {
+    let squares = 0;
+    for (let i = 0; i < size; i++) squares += x!.data[at + i]! ** 2;
+    const scale = 1 / Math.sqrt(squares / size + node.attributes.epsilon);
+    for (let i = 0; i < size; i++) out[at + i] = x!.data[at + i]! * scale * weight!.data[i]!;
+  }
+  return out;
+}
+
+/** Mean 0 and variance 1 over each run of `size` values. */
+function standardize(x: Float64Array, size: number, epsilon: number): Float64Array {
+  const out = new Float64Array(x.length);
+  for (let at = 0; at < x.length; at += size) {
+    let sum = 0;
+    for (let i = at; i < at + size; i++) sum += x[i]!;
+    const mean = sum / size;
+    let squares = 0;
+    for (let i = at; i < at + size; i++) squares += (x[i]! - mean) ** 2;
+    const scale = 1 / Math.sqrt(squares / size + epsilon);
+    for (let i = at; i < at + size; i++) out[i] = (x[i]! - mean) * scale;
+  }
+  return out;
+}

@@ -1,0 +1,253 @@
+import { product } from "../base/mod.ts";
+import {
+  attention,
+  buildGraph,
+  concat,
+  convTranspose2d,
+  type Graph,
+  type GraphBuilder,
+  type OpName,
+  type Padding,
+  resizeNearest,
+  type SequenceLayout,
+  type Value,
+} from "../graph/mod.ts";
+import { type DType, float32, type Tensor, tensor } from "../tensor/mod.ts";
+
+/** Operations that compute something: all but the sources of values. */
+export type ComputingOp = Exclude<OpName, "input" | "parameter" | "constant">;
+
+/** A graph with one result, `result`, and values for its inputs. */
+export interface RandomCase {
+  readonly graph: Graph;
+  readonly feeds: Readonly<Record<string, Tensor>>;
+}
+
+/**
+ * A small graph around one operation, the same for the same seed, with float32 inputs between -2 and 2.
+ * Blocked maps exist only inside the graph, as in real ones. `block` must be the runtime's own block.
+ */
+export function randomCase(op: ComputingOp, seed: number, block = 16): RandomCase {
+  const feeds: Record<string, Tensor> = {};
+  const graph = buildGraph((builder) => ({ result: CASES[op](makeDraw(builder, feeds, seed, block)) }));
+  return { graph, feeds };
+}
+
+/** Source of everything random in a case. */
+interface Draw {
+  readonly builder: GraphBuilder;
+  readonly block: number;
+  /** A whole number, both ends included. */
+  int(low: number, high: number): number;
+  pick<T>(choices: readonly T[]): T;
+  /** `rank` axes of 1 to 6. */
+  shape(rank: number): number[];
+  /** A new float32 input. */
+  floats(shape: readonly number[]): Value;
+  /** A new int64 input of values below `limit`. */
+  indices(shape: readonly number[], limit: number): Value;
+}
+
+function makeDraw(builder: GraphBuilder, feeds: Record<string, Tensor>, seed: number, block: number): Draw {
+  let state = seed;
+  // Mulberry32: small, and good enough to choose shapes.
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const int = (low: number, high: number) => low + Math.floor(uniform() * (high - low + 1));
+  const feed = (value: Tensor) => {
+    const name = `x${Object.keys(feeds).length}`;
+    feeds[name] = value;
+    return builder.input(name, value.dtype, value.shape);
+  };
+  return {
+    builder,
+    block,
+    int,
+    pick: (choices) => choices[int(0, choices.length - 1)]!,
+    shape: (rank) => Array.from({ length: rank }, () => int(1, 6)),
+    floats: (shape) =>
+      feed(
+        float32(
+          shape,
+          Float32Array.from({ length: product(shape) }, () => uniform() * 4 - 2),
+        ),
+      ),
+    indices: (shape, limit) => {
+      const data = BigInt64Array.from({ length: product(shape) }, () => BigInt(int(0, limit - 1)));
+      return feed(tensor("int64", shape, data));
+    },
+  };
+}
+
+const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
+  add: (draw) => draw.builder.apply("add", broadcasting(draw), {}),
+  sub: (draw) => draw.builder.apply("sub", broadcasting(draw), {}),
+  mul: (draw) => draw.builder.apply("mul", broadcasting(draw), {}),
+  div: (draw) => {
+    const [a, b] = broadcasting(draw);
+    const { builder } = draw;
+    // b * b + 1 keeps away from a division by almost nothing.
+    const square = builder.apply("mul", [b, b], {});
+    const one = builder.constant(float32([], [1]));
+    return builder.apply("div", [a, builder.apply("add", [square, one], {})], {});
+  },
+  sin: (draw) => draw.builder.apply("sin", [anyFloats(draw)], {}),
+  cos: (draw) => draw.builder.apply("cos", [anyFloats(draw)], {}),
+  silu: (draw) => draw.builder.apply("silu", [anyFloats(draw)], {}),
+  cast: (draw) => {
+    const dtype = draw.pick<DType>(["float16", "float64", "int64", "int32"]);
+    return draw.builder.apply("cast", [anyFloats(draw)], { dtype });
+  },
+  matmul: (draw) => {
+    const [m, k, n] = [draw.int(1, 9), draw.int(1, 40), draw.int(1, 9)];
+    const transposeB = draw.pick([false, true]);
+    const [leadA, leadB] = broadcastingShapes(draw, draw.int(0, 2));
+    const b = draw.floats([...draw.pick([leadB, []]), ...(transposeB ? [n, k] : [k, n])]);
+    return draw.builder.apply("matmul", [draw.floats([...leadA, m, k]), b], { transposeB });
+  },
+  conv2d: (draw) => {
+    const { channels, out, size, kernel, attributes } = convolution(draw);
+    const inputs = [
+      draw.floats([draw.int(1, 2), channels, ...size]),
+      draw.floats([out, channels, ...kernel]),
+    ];
+    if (draw.pick([false, true])) inputs.push(draw.floats([out]));
+    return draw.builder.apply("conv2d", inputs, attributes);
+  },
+  convTranspose2d: (draw) => {
+    const [channels, out, kernel] = [draw.int(1, 9), draw.int(1, 9), draw.int(1, 3)];
+    const x = draw.floats([draw.int(1, 2), channels, draw.int(1, 5), draw.int(1, 5)]);
+    const weight = draw.floats([channels, out, kernel, kernel]);
+    return convTranspose2d(x, weight, draw.pick([false, true]) ? draw.floats([out]) : undefined);
+  },
+  groupNorm: (draw) => {
+    const groups = draw.int(1, 4);
+    const x = draw.floats([draw.int(1, 2), groups * draw.int(1, 4), draw.int(2, 6), draw.int(1, 6)]);
+    return draw.builder.apply("groupNorm", [x], { groups, epsilon: draw.pick([1e-5, 1e-6]) });
+  },
+  layerNorm: (draw) => {
+    const size = draw.int(2, 40);
+    const affine = [draw.floats([size]), draw.floats([size])];
+    const x = draw.floats([...draw.shape(draw.int(1, 3)), size]);
+    return draw.builder.apply("layerNorm", [x, ...affine], { epsilon: 1e-5 });
+  },
+  rmsNorm: (draw) => {
+    const size = draw.int(2, 40);
+    const x = draw.floats([...draw.shape(draw.int(1, 3)), size]);
+    return draw.builder.apply("rmsNorm", [x, draw.floats([size])], { epsilon: 1e-6 });
+  },
+  attention: (draw) => {
+    const [batch, heads, length, others] = [draw.int(1, 2), draw.int(1, 3), draw.int(1, 6), draw.int(1, 9)];
+    const [depth, width] = [heads * draw.int(1, 8), heads * draw.int(1, 8)];
+    const [queries, keys] = [draw.pick(LAYOUTS), draw.pick(LAYOUTS)];
+    const put = (size: number, channels: number, layout: SequenceLayout) =>
+      draw.floats(layout === "tokens" ? [batch, size, channels] : [batch, channels, size]);
+    const [q, k, v] = [put(length, depth, queries), put(others, depth, keys), put(others, width, keys)];
+    const biasShape = draw.pick([undefined, [batch, 1, 1, others], [1, heads, length, others]]);
+    const bias = biasShape && draw.floats(biasShape);
+    return attention(q, k, v, bias, { heads, scale: draw.pick([1, 0.35]), queries, keys });
+  },
+  gather: (draw) => {
+    const rows = draw.int(1, 9);
+    const table = draw.floats([rows, ...draw.shape(draw.int(0, 2))]);
+    return draw.builder.apply("gather", [table, draw.indices(draw.shape(draw.int(0, 2)), rows)], {});
+  },
+  argmin: (draw) => draw.builder.apply("argmin", [draw.floats(draw.shape(draw.int(1, 4)))], {}),
+  reduceSum: (draw) => {
+    const shape = draw.shape(draw.int(1, 4));
+    return draw.builder.apply("reduceSum", [draw.floats(shape)], { axis: draw.int(0, shape.length - 1) });
+  },
+  reshape: (draw) => {
+    const [a, b, c] = [draw.int(1, 6), draw.int(1, 6), draw.int(1, 6)];
+    const shape = draw.pick([[a * b * c], [b, 1, c * a], [c, a, b]]);
+    return draw.builder.apply("reshape", [draw.floats([a, b * c])], { shape });
+  },
+  transpose: (draw) => {
+    const x = draw.floats(draw.shape(draw.int(1, 5)));
+    const left = x.shape.map((_, axis) => axis);
+    const order = x.shape.map(() => left.splice(draw.int(0, left.length - 1), 1)[0]!);
+    return draw.builder.apply("transpose", [x], { order });
+  },
+  slice: (draw) => {
+    const x = draw.floats(draw.shape(draw.int(1, 4)));
+    const axis = draw.int(0, x.shape.length - 1);
+    const start = draw.int(0, x.shape[axis]! - 1);
+    const end = draw.int(start + 1, x.shape[axis]!);
+    return draw.builder.apply("slice", [x], { axis, start, end, step: draw.int(1, 3) });
+  },
+  concat: (draw) => {
+    const shape = draw.shape(draw.int(1, 4));
+    const axis = draw.int(0, shape.length - 1);
+    const parts = Array.from({ length: draw.int(2, 4) }, () => draw.floats(shape.with(axis, draw.int(1, 6))));
+    return concat(parts, axis);
+  },
+  resizeNearest: (draw) => resizeNearest(draw.floats(draw.shape(4)), draw.int(2, 4)),
+  toBlocked: (draw) => {
+    const x = draw.floats([draw.int(1, 2), 4 * draw.int(1, 9), draw.int(1, 6), draw.int(1, 6)]);
+    return toBlocked(draw, x);
+  },
+  fromBlocked: (draw) => {
+    const x = draw.floats([draw.int(1, 2), 4 * draw.int(1, 9), draw.int(1, 6), draw.int(1, 6)]);
+    return fromBlocked(toBlocked(draw, x), x.shape[1]!);
+  },
+  blockedConv2d: (draw) => {
+    const { size, kernel, attributes } = convolution(draw);
+    const { block, builder } = draw;
+    const [inner, outer] = [draw.int(1, 3), draw.int(1, 3)];
+    const x = draw.floats([draw.int(1, 2), inner * block, ...size]);
+    const weight = draw.floats([outer, inner, ...kernel, block, block]);
+    const inputs = [toBlocked(draw, x), weight];
+    if (draw.pick([false, true])) inputs.push(draw.floats([outer * block]));
+    return fromBlocked(builder.apply("blockedConv2d", inputs, attributes), outer * block);
+  },
+};
+
+export const COMPUTING_OPS = Object.keys(CASES) as readonly ComputingOp[];
+
+const LAYOUTS: readonly SequenceLayout[] = ["tokens", "channels"];
+
+function toBlocked({ builder, block }: Draw, x: Value): Value {
+  return builder.apply("toBlocked", [x], { block });
+}
+
+function fromBlocked(x: Value, channels: number): Value {
+  return x.builder.apply("fromBlocked", [x], { channels });
+}
+
+function anyFloats(draw: Draw): Value {
+  return draw.floats(draw.shape(draw.int(0, 4)));
+}
+
+function broadcasting(draw: Draw): [Value, Value] {
+  const [a, b] = broadcastingShapes(draw, draw.int(0, 4));
+  return [draw.floats(a), draw.floats(b)];
+}
+
+/** Two shapes that broadcast: some axes of 1, and one of the two may lack leading axes. */
+function broadcastingShapes(draw: Draw, rank: number): [number[], number[]] {
+  const full = draw.shape(rank);
+  const thin = () => full.map((n) => (draw.int(0, 3) === 0 ? 1 : n));
+  return draw.pick([
+    [thin(), thin().slice(draw.int(0, rank))],
+    [thin().slice(draw.int(0, rank)), thin()],
+  ]);
+}
+
+/** A convolution whose kernel fits: no padding reaches the kernel's size, as everywhere in the models. */
+function convolution(draw: Draw) {
+  const kernel = [draw.int(1, 3), draw.int(1, 3)] as const;
+  const [kh, kw] = kernel;
+  const border = (size: number) => draw.int(0, size - 1);
+  const padding: Padding = [border(kh), border(kw), border(kh), border(kw)];
+  return {
+    channels: draw.int(1, 9),
+    out: draw.int(1, 9),
+    size: [draw.int(3, 8), draw.int(3, 8)] as const,
+    kernel,
+    attributes: { stride: draw.int(1, 2), padding },
+  };
+}
