@@ -1,0 +1,191 @@
+import { expect, test } from "vitest";
+import type { DType } from "../tensor/mod.ts";
+import { broadcast, buildGraph, GraphBuilder, OPS, type OpAttributes, type OpName, sequence } from "./mod.ts";
+import { failure } from "./test-support.ts";
+
+type Operand = readonly [DType, ...number[]];
+type ShapeCase = {
+  [K in OpName]: readonly [op: K, operands: readonly Operand[], attributes: OpAttributes[K], result: string];
+}[OpName];
+
+const f = (...shape: number[]): Operand => ["float32", ...shape];
+const heads = { heads: 2, scale: 1, queries: "tokens", keys: "tokens" } as const;
+const plain = { stride: 1, padding: [0, 0, 0, 0] } as const;
+
+/** Applies an operation to inputs named a, b, c, ...; returns the result's type and shape in words. */
+function apply([op, operands, attributes]: readonly [
+  OpName,
+  readonly Operand[],
+  unknown,
+  ...unknown[],
+]): string {
+  const graph = buildGraph((builder) => {
+    const inputs = operands.map(([dtype, ...shape], i) => builder.input("abcde"[i]!, dtype, shape));
+    return { y: builder.apply(op, inputs, attributes as never) };
+  });
+  const { dtype, shape } = graph.nodes[graph.outputs.get("y")!]!;
+  return `${dtype}[${shape}]`;
+}
+
+const GOOD: readonly ShapeCase[] = [
+  ["add", [f(2, 1, 4), f(3, 1)], {}, "float32[2,3,4]"],
+  ["sub", [f(), f(2)], {}, "float32[2]"],
+  ["mul", [f(1, 0), f(3, 1)], {}, "float32[3,0]"],
+  [
+    "div",
+    [
+      ["float16", 2],
+      ["float16", 2],
+    ],
+    {},
+    "float16[2]",
+  ],
+  ["sin", [f(2, 3)], {}, "float32[2,3]"],
+  ["cos", [f(2, 3)], {}, "float32[2,3]"],
+  ["silu", [f(2, 3)], {}, "float32[2,3]"],
+  ["cast", [f(2, 3)], { dtype: "int64" }, "int64[2,3]"],
+  ["matmul", [f(5, 1, 2, 3), f(4, 3, 6)], { transposeB: false }, "float32[5,4,2,6]"],
+  ["matmul", [f(2, 3), f(6, 3)], { transposeB: true }, "float32[2,6]"],
+  ["conv2d", [f(1, 3, 5, 7), f(4, 3, 3, 3), f(4)], { stride: 2, padding: [0, 0, 1, 1] }, "float32[1,4,2,3]"],
+  ["conv2d", [f(1, 3, 5, 7), f(4, 3, 3, 2)], { stride: 1, padding: [1, 2, 3, 4] }, "float32[1,4,7,12]"],
+  ["convTranspose2d", [f(1, 3, 4, 5), f(3, 6, 2, 2), f(6)], {}, "float32[1,6,8,10]"],
+  ["groupNorm", [f(2, 6, 3, 4)], { groups: 3, epsilon: 0 }, "float32[2,6,3,4]"],
+  ["layerNorm", [f(2, 3), f(3), f(3)], { epsilon: 0 }, "float32[2,3]"],
+  ["rmsNorm", [f(2, 3), f(3)], { epsilon: 0 }, "float32[2,3]"],
+  ["attention", [f(1, 3, 4), f(1, 5, 4), f(1, 5, 8), f(5)], heads, "float32[1,3,8]"],
+  [
+    "attention",
+    [f(1, 4, 3), f(1, 5, 4), f(1, 5, 8), f(2, 3, 5)],
+    { ...heads, queries: "channels" },
+    "float32[1,8,3]",
+  ],
+  ["gather", [f(9, 3, 2), ["int64", 4, 5]], {}, "float32[4,5,3,2]"],
+  ["argmin", [f(2, 3, 4)], {}, "int64[2,3]"],
+  ["reduceSum", [f(2, 3, 4)], { axis: 1 }, "float32[2,4]"],
+  ["reshape", [f(2, 6)], { shape: [3, 1, 4] }, "float32[3,1,4]"],
+  ["transpose", [f(2, 3, 4)], { order: [2, 0, 1] }, "float32[4,2,3]"],
+  ["slice", [f(2, 8)], { axis: 1, start: 1, end: 8, step: 3 }, "float32[2,3]"],
+  ["concat", [f(2, 3), f(2, 1), f(2, 3)], { axis: 1 }, "float32[2,7]"],
+  ["resizeNearest", [f(1, 2, 3, 4)], { factor: 3 }, "float32[1,2,9,12]"],
+  ["toBlocked", [f(1, 9, 3, 4)], { block: 8 }, "float32[1,2,3,4,8]"],
+  ["fromBlocked", [f(1, 2, 3, 4, 8)], { channels: 9 }, "float32[1,9,3,4]"],
+  [
+    "blockedConv2d",
+    [f(1, 2, 5, 7, 8), f(3, 2, 3, 3, 8, 8), f(24)],
+    { stride: 1, padding: [1, 1, 1, 1] },
+    "float32[1,3,5,7,8]",
+  ],
+  ["blockedConv2d", [f(1, 2, 5, 7, 8), f(3, 2, 3, 3, 8, 8), f(17)], plain, "float32[1,3,3,5,8]"],
+];
+
+test.each(GOOD)("OPS.%s infers the result of %j %j", (...one) => {
+  expect(apply(one)).toBe(one[3]);
+});
+
+/** Operands that do not fit, and what the message must say of them after naming the operands. */
+const BAD: readonly ShapeCase[] = [
+  ["add", [f(2, 3), f(2)], {}, "seen [2,3] and [2], wanted shapes that broadcast"],
+  ["sub", [f(2), ["float16", 2]], {}, "seen float32 and float16, wanted equal element types"],
+  ["mul", [f(3, 2), f(2, 3)], {}, "seen [3,2] and [2,3], wanted shapes that broadcast"],
+  ["div", [f(4), f(0)], {}, "seen [4] and [0], wanted shapes that broadcast"],
+  ["matmul", [f(2, 3), f(4, 5)], { transposeB: false }, "seen 4, wanted inner sizes that agree (3)"],
+  ["matmul", [f(2, 3), f(3, 5)], { transposeB: true }, "seen 5, wanted inner sizes that agree (3)"],
+  ["matmul", [f(3), f(3, 5)], { transposeB: false }, "seen [3] and [3,5], wanted at least 2 axes each"],
+  ["conv2d", [f(1, 3, 5, 7), f(4, 2, 3, 3)], plain, "seen 3, wanted 2 channels, the weight's"],
+  ["conv2d", [f(1, 3, 5, 7), f(4, 3, 3, 3), f(3)], plain, "seen [3], wanted a bias of [4]"],
+  ["conv2d", [f(1, 3, 2, 7), f(4, 3, 3, 3)], plain, "seen 2x7, wanted a map of at least 3x3"],
+  ["conv2d", [f(3, 5, 7), f(4, 3, 3, 3)], plain, "seen [3,5,7], wanted 4 axes"],
+  [
+    "conv2d",
+    [f(1, 3, 5, 7), f(4, 3, 3, 3)],
+    { ...plain, stride: 0 },
+    "seen 0, wanted a positive whole stride",
+  ],
+  ["convTranspose2d", [f(1, 3, 4, 5), f(6, 3, 2, 2)], {}, "seen 3, wanted 6 channels, the weight's"],
+  ["convTranspose2d", [f(1, 3, 4, 5), f(3, 6, 2, 2), f(3)], {}, "seen [3], wanted a bias of [6]"],
+  ["convTranspose2d", [f(1, 3, 4, 5), f(3, 6, 2, 3)], {}, "seen 2x3, wanted a square kernel"],
+  ["groupNorm", [f(1, 5, 2, 3)], { groups: 2, epsilon: 0 }, "seen 5, wanted channels that 2 groups divide"],
+  ["layerNorm", [f(2, 3), f(2), f(3)], { epsilon: 0 }, "seen [2], wanted operands of [3]"],
+  ["layerNorm", [f(2, 3), f(3), f(2)], { epsilon: 0 }, "seen [2], wanted operands of [3]"],
+  ["rmsNorm", [f(2, 3), f(2)], { epsilon: 0 }, "seen [2], wanted operands of [3]"],
+  ["attention", [f(1, 3, 4), f(1, 5, 6), f(1, 5, 4)], heads, "seen 6, wanted 4 key channels"],
+  ["attention", [f(1, 3, 4), f(1, 5, 4), f(1, 6, 4)], heads, "seen 6, wanted 5 values"],
+  ["attention", [f(2, 3, 4), f(1, 5, 4), f(1, 5, 4)], heads, "seen 1, wanted a key batch of 2"],
+  ["attention", [f(1, 3, 4), f(1, 5, 4), f(2, 5, 4)], heads, "seen 2, wanted a value batch of 1"],
+  ["attention", [f(1, 3, 5), f(1, 5, 5), f(1, 5, 4)], heads, "seen 5, wanted channels that 2 heads divide"],
+  ["attention", [f(1, 3, 4), f(1, 5, 4), f(1, 5, 3)], heads, "seen 3, wanted channels that 2 heads divide"],
+  [
+    "attention",
+    [f(1, 3, 4), f(1, 5, 4), f(1, 5, 4), f(2, 1, 1, 5)],
+    heads,
+    "seen [2,1,1,5], wanted a bias that broadcasts to [1,2,3,5]",
+  ],
+  ["gather", [f(2, 3), f(4)], {}, "seen float32, wanted int64 indices"],
+  ["gather", [f(), ["int64", 4]], {}, "seen 0, wanted an axis of []"],
+  ["argmin", [f()], {}, "seen [], wanted at least 1 axis"],
+  ["reduceSum", [f(2, 3)], { axis: 2 }, "seen 2, wanted an axis of [2,3]"],
+  ["reshape", [f(2, 3)], { shape: [5] }, "seen [5], wanted 6 elements"],
+  ["transpose", [f(2, 3)], { order: [0, 0] }, "seen 0,0, wanted a permutation of 0,1"],
+  ["slice", [f(2, 3)], { axis: 1, start: 1, end: 4, step: 1 }, "seen 1..4, wanted a range inside 0..3"],
+  ["slice", [f(2, 3)], { axis: 2, start: 0, end: 1, step: 1 }, "seen 2, wanted an axis of [2,3]"],
+  ["slice", [f(2, 3)], { axis: 1, start: 0, end: 3, step: -1 }, "seen -1, wanted a positive whole step"],
+  ["concat", [f(2, 3), f(3, 3)], { axis: 1 }, "seen float32[3,3], wanted float32[2,3] but for axis 1"],
+  ["concat", [f(2, 3), ["int64", 2, 3]], { axis: 1 }, "seen int64[2,3], wanted float32[2,3] but for axis 1"],
+  ["concat", [f(2, 3)], { axis: 2 }, "seen 2, wanted an axis of [2,3]"],
+  ["resizeNearest", [f(1, 2, 3, 4)], { factor: 1.5 }, "seen 1.5, wanted a positive whole factor"],
+  ["toBlocked", [f(2, 3, 4)], { block: 8 }, "seen [2,3,4], wanted 4 axes"],
+  ["fromBlocked", [f(1, 2, 3, 4, 8)], { channels: 17 }, "seen 17 channels, wanted 2 blocks of 8"],
+  [
+    "blockedConv2d",
+    [f(1, 2, 5, 7, 8), f(3, 2, 3, 3, 4, 8)],
+    plain,
+    "seen [3,2,3,3,4,8], wanted a weight of [*,2,*,*,8,8]",
+  ],
+  [
+    "blockedConv2d",
+    [f(1, 2, 5, 7, 8), f(3, 2, 3, 3, 8, 8), f(16)],
+    plain,
+    "seen [16], wanted a bias for 3 blocks of 8",
+  ],
+];
+
+test.each(BAD)("OPS.%s rejects %j %j, naming the operands", (...one) => {
+  const [op, operands, , facts] = one;
+  const names = operands.map(([dtype, ...shape], i) => `input %${i} (${"abcde"[i]}) ${dtype}[${shape}]`);
+  expect(failure(() => apply(one))).toEqual({
+    code: "graph_invalid",
+    message: `cannot add ${op} of ${names.join(", ")}: ${facts}`,
+  });
+});
+
+/** Operations whose rule accepts every operand. */
+const TAKES_ALL: readonly OpName[] = ["input", "parameter", "constant", "sin", "cos", "silu", "cast"];
+
+test("OPS has a case of operands that fit and one of operands that do not for every operation", () => {
+  const sources: OpName[] = ["input", "parameter", "constant"];
+  const good = new Set([...GOOD.map(([op]) => op), ...sources]);
+  const bad = new Set([...BAD.map(([op]) => op), ...TAKES_ALL]);
+  expect([...good].sort()).toEqual(Object.keys(OPS).sort());
+  expect([...bad].sort()).toEqual(Object.keys(OPS).sort());
+});
+
+test.each(Object.keys(OPS) as OpName[])("OPS.%s rejects a wrong number of operands", (op) => {
+  const most = OPS[op].arity[1];
+  const count = Number.isFinite(most) ? most + 1 : 0;
+  const inputs = Array.from({ length: count }, () => f(1));
+  const { code, message } = failure(() => apply([op, inputs, {}]));
+  expect(code).toBe("graph_invalid");
+  expect(message).toContain(`cannot add ${op}: seen ${count} inputs, wanted ${OPS[op].arity[0]} to`);
+});
+
+test("broadcast follows NumPy's rule", () => {
+  expect(broadcast([5, 1, 3], [4, 1])).toEqual([5, 4, 3]);
+  expect(broadcast([], [2])).toEqual([2]);
+  expect(broadcast([1], [0])).toEqual([0]);
+});
+
+test("sequence reads both layouts", () => {
+  const x = new GraphBuilder().input("x", "float32", [2, 3, 5]);
+  expect(sequence(x, "tokens")).toEqual({ batch: 2, length: 3, channels: 5 });
+  expect(sequence(x, "channels")).toEqual({ batch: 2, length: 5, channels: 3 });
+});
