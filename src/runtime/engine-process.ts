@@ -112,14 +112,23 @@ function collectGarbage(): void {
 
 /**
  * Ends this process when its parent is gone. The `disconnect` event alone would wait for the current run,
- * which blocks this thread for as long as a minute; this watch is a thread of its own.
+ * which blocks this thread for as long as a minute; this watch is a thread of its own. The parent's number
+ * changes when it dies, except on Windows, where the number just stops to exist.
  */
-function watchParent(): void {
+function watchParent(parent: number): void {
   const watch = `
-    const parent = process.ppid;
-    setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, "SIGKILL"); }, 500);
+    const { workerData: parent } = require("node:worker_threads");
+    setInterval(() => {
+      try {
+        process.kill(parent, 0);
+        if (process.ppid === parent) return;
+      } catch (error) {
+        if (error.code !== "ESRCH") return;
+      }
+      process.kill(process.pid, "SIGKILL");
+    }, 500);
   `;
-  new Worker(watch, { eval: true }).unref();
+  new Worker(watch, { eval: true, workerData: parent }).unref();
 }
 
 function failureOf(error: unknown): { code: KandinskyError["code"]; parts: KandinskyError["parts"] } {
@@ -138,11 +147,12 @@ async function answerTo(handlers: Handlers, { id, call, params }: Request): Prom
 
 function main(): void {
   const handlers = makeHandlers();
+  const parent = process.ppid;
   let turn: Promise<void> = Promise.resolve();
   process.on("message", (request: Request) => {
     turn = turn.then(async () => {
       process.send?.(await answerTo(handlers, request));
-      if (request.call === "start") watchParent();
+      if (request.call === "start") watchParent(parent);
     });
   });
   process.on("disconnect", () => process.exit());
