@@ -197,7 +197,7 @@ test("Engine.load names a bad model and says why; the engine goes on", async () 
     engine.load(source("bf16", { ...model, ...bfloat16Ports(), nodes: [["Identity", ["x"], "y"]] })),
   );
   expect(unknown).toMatchObject({ code: "graph_invalid" });
-  expect(unknown.message).toContain("cannot load bf16");
+  expect(unknown.message).toMatch(/^cannot load bf16: .*other types than bfloat16/);
   const program = await engine.load(arithmetic([1]));
   expect(values((await program.run({ x: float32([1], [3]) }, { z: "return" })).z)).toEqual([9]);
 });

@@ -27,6 +27,12 @@ const RULES: readonly Rule[] = [
     code: "file_corrupt",
     hint: "the weights file is shorter than expected: download it again",
   },
+  {
+    pattern: /Unsupported data type: 16/,
+    code: "graph_invalid",
+    wanted:
+      "inputs and outputs of other types than bfloat16, which ONNX Runtime's binding for Node cannot pass",
+  },
 ];
 
 /** What ONNX Runtime threw, as an error that names the program. */
