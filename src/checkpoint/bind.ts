@@ -108,7 +108,7 @@ function bindError(problems: readonly Problem[], folder: string, what: string): 
   return new KandinskyError(problems[0]!.code, {
     what: `cannot load ${what}`,
     where: folder,
-    seen: `${problems.length} tensors that do not fit:${listed.join("")}${rest > 0 ? `\n  and ${rest} more` : ""}`,
+    seen: `tensors that do not fit (${problems.length}):${listed.join("")}${rest > 0 ? `\n  and ${rest} more` : ""}`,
     hint: "the files and the configuration belong to different models, or a file is incomplete",
   });
 }

@@ -34,6 +34,37 @@ test.each(HOSTILE)("readSafetensorsHeader refuses %s within a second and in litt
   expect(error.message).toContain(path);
 });
 
+test.each([
+  ["st-overlap", 'tensor "b" that overlaps tensor "a"'],
+  ["st-hole", 'tensor "b" that leaves a hole after tensor "a"'],
+  ["st-same-range", "overlaps"],
+  ["st-trailing", "a file of 176 bytes"],
+  ["st-duplicate-key", 'the key "a" twice'],
+  ["st-not-utf8", "no UTF-8"],
+  ["st-not-json", "no JSON"],
+  ["st-array", "begins with"],
+  ["st-header-limit", "a header of 9007199254740993 bytes"],
+  ["st-metadata-number", '__metadata__ "step" 3'],
+  ["st-shape-overflow", "8 bytes"],
+])("readSafetensorsHeader says what is wrong with %s", async (name, seen) => {
+  const error = await errorOf(() => readSafetensorsHeader(join(FOLDER, `hostile/${name}.safetensors`)));
+  expect(error.parts.seen).toContain(seen);
+});
+
+test("readSafetensorsHeader refuses a repeated key where the last one alone would fit", async () => {
+  const path = join(await temporaryFolder(), "twice.safetensors");
+  const entry = '"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}';
+  const write = (json: string) =>
+    writeFile(
+      path,
+      Buffer.concat([Uint8Array.of(json.length, 0, 0, 0, 0, 0, 0, 0), Buffer.from(`${json}x`)]),
+    );
+  await write(`{${entry}}`);
+  expect((await readSafetensorsHeader(path)).entries.size).toBe(1);
+  await write(`{${entry},${entry}}`);
+  expect((await errorOf(() => readSafetensorsHeader(path))).parts.seen).toContain("twice");
+});
+
 test("readSafetensorsHeader says what a file is that is no safetensors file", async () => {
   const error = await errorOf(() =>
     readSafetensorsHeader(join(FOLDER, "hostile/st-header-too-long.safetensors")),

@@ -106,6 +106,19 @@ test.each([
   expect(error.parts.wanted).toContain(wanted);
 });
 
+test("parseUNetConfig wants whole heads only where there is attention", () => {
+  const heads = (...block_out_channels: number[]) => ({ ...RELEASED, block_out_channels, groups: 1 });
+  const refused = (json: unknown) => errorOf(json).parts.where?.includes('"attention_head_dim"');
+  // Four levels: 96 meets attention as the second level's input, its half nowhere.
+  expect(refused(heads(96, 128, 128, 128))).toBe(true);
+  expect(parseUNetConfig(heads(64, 128, 128, 128), "x").attentionHeadDim).toBe(64);
+  // Fewer levels: the last up level has attention at half the first width.
+  expect(refused(heads(64, 128, 128))).toBe(true);
+  expect(parseUNetConfig(heads(128, 128, 128), "x").attentionHeadDim).toBe(64);
+  // More: the first width meets attention on the way down only.
+  expect(refused(heads(96, 128, 128, 128, 128))).toBe(true);
+});
+
 test.each([
   ["init_channels", 384, "half"],
   ["num_blocks", [1, 1, 1, 1], "at least 2"],

@@ -203,12 +203,11 @@ function innerWidths(blockOutChannels: readonly number[]): { normed: number[]; a
   const outward = [...blockOutChannels].reverse();
   outward.forEach((width, level) => {
     const out = outward[level + 1] ?? initial;
-    const joined = level === 0 ? width : 2 * width;
-    addResNet(joined, width);
+    // With the skip joined the width is doubled, which asks for nothing more.
     addResNet(width, width);
     addResNet(width, out);
     // The reference counts its attention flags from the top: of the up levels only the fourth lacks it.
-    if (level < 3) attended.push(joined, width, out);
+    if (level < 3) attended.push(width, out);
   });
   return { normed, attended };
 }
