@@ -1,0 +1,2 @@
+export { foldIn, type Key, keyOf, normal } from "./key.ts";
+export { type SequentialGenerator, torchGenerator } from "./torch.ts";
