@@ -67,7 +67,7 @@ function boxMuller(block: Float32Array): void {
   for (let i = 0; i < BLOCK / 2; i++) {
     const angle = block[i + BLOCK / 2]!;
     const radius = Math.fround(Math.sqrt(Math.fround(-2 * exactLog(1 - block[i]!))));
-    // The angle is rounded to float32 radians there: at six radians that moves a far value by more than 1e-6.
+    // Angles are float32 radians there, from a float32 2 pi: exact ones would move values by up to 1.4e-6.
     const [cos, sin] = exactCosSin(Math.fround(TWO_PI * angle) / (2 * Math.PI));
     block[i] = radius * cos;
     block[i + BLOCK / 2] = radius * sin;

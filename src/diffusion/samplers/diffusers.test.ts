@@ -37,7 +37,7 @@ for (const example of cases) {
     const config = parseSchedulerConfig(example.config, name);
     const ladder = ladderOf(example);
     // Karras times are interpolated in float32 there.
-    const tolerance = { abs: 2e-3, rel: 0 };
+    const tolerance = { abs: 1e-4, rel: 0 };
     expect(mismatch(evaluationTimes(ladder), times, tolerance)).toBeUndefined();
     const denoiser = denoiserOf(fakeNetwork(golden("offset")), {
       prediction: config.prediction,
