@@ -19,6 +19,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "diffusion",
     "random",
     "passes",
+    "interp",
     "onnx",
     "runtime",
     "checkpoint",

@@ -5,4 +5,9 @@ export type { SafetensorsHeader } from "./header.ts";
 export { type ConfigPart, type FilesPart, openPart, type WeightPart } from "./part.node.ts";
 export { readSafetensorsHeader } from "./safetensors.node.ts";
 export { readTensor, readTensorAsFloat32, streamFloat32 } from "./values.node.ts";
-export { type NamedTensor, writeSafetensors } from "./write.node.ts";
+export {
+  type NamedTensor,
+  type StreamedTensor,
+  writeSafetensors,
+  writeSafetensorsStream,
+} from "./write.node.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { KandinskyError } from "../base/mod.ts";
-import { ITEM_SIZE, type Tensor } from "../tensor/mod.ts";
+import { KandinskyError, product } from "../base/mod.ts";
+import { type DType, ITEM_SIZE, type Tensor } from "../tensor/mod.ts";
 import { NAME_OF } from "./entry.ts";
 import { LENGTH_BYTES, MAX_HEADER_BYTES } from "./header.ts";
 import { MAX_IO_BYTES } from "./read.node.ts";
@@ -12,6 +12,14 @@ const ALIGNMENT = 64;
 export interface NamedTensor {
   readonly name: string;
   readonly tensor: Tensor;
+}
+
+/** A tensor whose values are made while they are written, in row-major pieces. */
+export interface StreamedTensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly values: () => Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>;
 }
 
 /**
@@ -25,16 +33,34 @@ export async function writeSafetensors(
   tensors: Iterable<NamedTensor>,
   metadata: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const ordered = [...tensors].sort((a, b) => ITEM_SIZE[b.tensor.dtype] - ITEM_SIZE[a.tensor.dtype]);
+  const streamed = [...tensors].map(({ name, tensor }) => ({
+    name,
+    dtype: tensor.dtype,
+    shape: tensor.shape,
+    values: () => [tensor.data],
+  }));
+  await writeSafetensorsStream(path, streamed, metadata, () => {});
+}
+
+/** As `writeSafetensors`, with no more than one piece in memory; `onWritten` gets the bytes of each. */
+export async function writeSafetensorsStream(
+  path: string,
+  tensors: readonly StreamedTensor[],
+  metadata: Readonly<Record<string, string>>,
+  onWritten: (bytes: number) => void,
+): Promise<void> {
+  const ordered = [...tensors].sort((a, b) => ITEM_SIZE[b.dtype] - ITEM_SIZE[a.dtype]);
   const header = composeHeader(path, ordered, metadata);
   const temporary = `${path}.${randomUUID()}.tmp`;
   try {
     const handle = await open(temporary, "wx");
     try {
       await writeFully(handle, header);
-      for (const { tensor } of ordered) {
-        const { buffer, byteOffset, byteLength } = tensor.data;
-        await writeFully(handle, new Uint8Array(buffer, byteOffset, byteLength));
+      for (const { values } of ordered) {
+        for await (const { buffer, byteOffset, byteLength } of values()) {
+          await writeFully(handle, new Uint8Array(buffer, byteOffset, byteLength));
+          onWritten(byteLength);
+        }
       }
       await handle.sync();
     } finally {
@@ -43,20 +69,20 @@ export async function writeSafetensors(
     await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true });
-    throw describe(path, cause);
+    throw cause instanceof KandinskyError ? cause : describe(path, cause);
   }
 }
 
 function composeHeader(
   path: string,
-  tensors: readonly NamedTensor[],
+  tensors: readonly Pick<StreamedTensor, "name" | "dtype" | "shape">[],
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
   // A Map and not an object: names such as "__proto__" must come out as they are.
   const fields = new Map<string, unknown>();
   if (Object.keys(metadata).length > 0) fields.set("__metadata__", metadata);
   let at = 0;
-  for (const { name, tensor } of tensors) {
+  for (const { name, dtype, shape } of tensors) {
     if (fields.has(name) || name === "__metadata__") {
       throw new KandinskyError("tensor_unexpected", {
         what: "cannot write the safetensors file",
@@ -64,8 +90,8 @@ function composeHeader(
         seen: name === "__metadata__" ? "a tensor named __metadata__" : `the tensor name "${name}" twice`,
       });
     }
-    const end = at + tensor.data.byteLength;
-    fields.set(name, { dtype: NAME_OF[tensor.dtype], shape: tensor.shape, data_offsets: [at, end] });
+    const end = at + product(shape) * ITEM_SIZE[dtype];
+    fields.set(name, { dtype: NAME_OF[dtype], shape, data_offsets: [at, end] });
     at = end;
   }
   const json = [...fields].map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);

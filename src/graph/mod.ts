@@ -36,6 +36,6 @@ export {
   type Signature,
   sequence,
 } from "./ops.ts";
-export { census, printGraph } from "./print.ts";
+export { census, fingerprint, printGraph } from "./print.ts";
 export { type RewriteContext, reachable, rewrite, useCounts } from "./rewrite.ts";
 export { verifyGraph } from "./verify.ts";

@@ -1,5 +1,5 @@
 import { formatShape } from "../tensor/mod.ts";
-import type { Graph, Node } from "./graph.ts";
+import { type Graph, type Node, nodesOf } from "./graph.ts";
 
 /** One line a node, stable between runs: `%12 = conv2d %10 %3 %4 {stride:1} : float32[1,8,4,6]`. */
 export function printGraph(graph: Graph): string {
@@ -12,6 +12,26 @@ export function printGraph(graph: Graph): string {
   });
   const results = [...graph.outputs].map(([name, id]) => `${name} = %${id}`);
   return [...lines, `return ${results.join(", ")}`].join("\n");
+}
+
+/**
+ * A short text that two graphs share only if they compute the same thing in the same way: 52 bits of FNV-1a
+ * over the printed form and the values of all constants.
+ */
+export function fingerprint(graph: Graph): string {
+  let low = 0x811c9dc5;
+  let high = 0x9dc5811c;
+  const mix = (byte: number) => {
+    low = Math.imul(low ^ byte, 0x01000193) >>> 0;
+    high = Math.imul(high ^ (byte + (low >>> 24)), 0x01000193) >>> 0;
+  };
+  const text = printGraph({ ...graph, taps: new Map() });
+  for (let i = 0; i < text.length; i++) mix(text.charCodeAt(i) & 255);
+  for (const { attributes } of nodesOf(graph, "constant")) {
+    const { buffer, byteOffset, byteLength } = attributes.value.data;
+    for (const byte of new Uint8Array(buffer, byteOffset, byteLength)) mix(byte);
+  }
+  return (high & 0xfffff).toString(16).padStart(5, "0") + low.toString(16).padStart(8, "0");
 }
 
 /** How often each operation occurs, for pinning large graphs by a census. */

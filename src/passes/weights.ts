@@ -1,4 +1,4 @@
-import { cast, type Graph, nodesOf, rewrite } from "../graph/mod.ts";
+import { cast, fingerprint, type Graph, nodesOf, rewrite } from "../graph/mod.ts";
 import type { DType } from "../tensor/mod.ts";
 import { extract } from "./split.ts";
 
@@ -20,7 +20,8 @@ export interface FoldedGraph {
 
 /**
  * Makes every largest expression over weights and constants a weight of its own, to be computed once and
- * kept on disk. Names: the first stored weight in it and a count where several come from one.
+ * kept on disk. Its name is its first stored weight's and a fingerprint of the expression, so that the same
+ * expression has the same name in every graph.
  */
 export function foldWeights(graph: Graph): FoldedGraph {
   const fromWeights = weightOnlyNodes(graph);
@@ -36,9 +37,7 @@ export function foldWeights(graph: Graph): FoldedGraph {
   for (const id of roots) {
     if (graph.nodes[id]!.op === "parameter") continue;
     const expression = extract(graph, id);
-    const stored = nodesOf(expression, "parameter")[0]!.attributes.name;
-    let name = `${stored}#0`;
-    for (let count = 1; derived.has(name); count++) name = `${stored}#${count}`;
+    const name = `${nodesOf(expression, "parameter")[0]!.attributes.name}#${fingerprint(expression)}`;
     derived.set(name, expression);
     names.set(id, name);
   }

@@ -1,0 +1,65 @@
+import type { SamplerState } from "../diffusion/mod.ts";
+import type { Picture, PictureMetadata } from "../image/mod.ts";
+import type { Job, PictureJob } from "./request.ts";
+
+/** What a run is busy with. */
+export type Stage = "load" | "encode" | "prepare" | "denoise" | "decode";
+
+/** Something a person should know, which does not stop the run. */
+export type Notice =
+  | { readonly notice: "prompt-empty"; readonly picture: number }
+  | {
+      readonly notice: "prompt-cut";
+      readonly picture: number;
+      readonly tokens: number;
+      readonly limit: number;
+    }
+  | {
+      readonly notice: "prompt-unknown";
+      readonly picture: number;
+      readonly unknown: readonly string[];
+      readonly characters: number;
+    }
+  | { readonly notice: "guidance-off"; readonly guidance: number; readonly profile: string };
+
+/** Where a run stands: enough to go on from here in another process. */
+export interface RunState {
+  readonly job: Job;
+  /** Pictures that are done, by index. */
+  readonly done: readonly number[];
+  /** The pictures under way, and their sampler's state, rows in the order of `pictures`. */
+  readonly current?: { readonly pictures: readonly number[]; readonly sampler: SamplerState };
+}
+
+/** What a run tells while it goes on, in order. */
+export type GenerateEvent =
+  | { readonly type: "start"; readonly job: Job }
+  | ({ readonly type: "notice" } & Notice)
+  /** A packed copy of a model part is written once: `bytes` in all. */
+  | {
+      readonly type: "pack";
+      readonly part: string;
+      readonly doneBytes: number;
+      readonly bytes: number;
+      readonly file: string;
+    }
+  | { readonly type: "stage"; readonly stage: Stage; readonly pictures: readonly number[] }
+  | {
+      readonly type: "step";
+      readonly pictures: readonly number[];
+      /** 0 to total - 1. */
+      readonly index: number;
+      readonly total: number;
+      readonly seconds: number;
+      /** Rough colours of the picture so far, at latent size, one each. */
+      readonly previews: readonly Picture[];
+      readonly state: RunState;
+    }
+  | {
+      readonly type: "picture";
+      readonly job: PictureJob;
+      readonly picture: Picture;
+      readonly metadata: PictureMetadata;
+      /** The raw decode [1,3,H,W], about [-1,1]. */
+      readonly state: RunState;
+    };

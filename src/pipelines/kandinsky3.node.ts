@@ -1,0 +1,345 @@
+import { randomInt } from "node:crypto";
+import { KandinskyError } from "../base/mod.ts";
+import {
+  denoiserOf,
+  dynamicThreshold,
+  evaluationTimes,
+  hardClip,
+  type Ladder,
+  type Limiter,
+  type Network,
+  NOISE_SOURCES,
+  PROFILES,
+  planLadder,
+  SAMPLERS,
+  type SamplerState,
+  stateAfter,
+} from "../diffusion/mod.ts";
+import { checkPicture, latentPreview, type Picture, pictureFromTensor } from "../image/mod.ts";
+import { chunkAttention, convolveBeforeResize, type Pass } from "../passes/mod.ts";
+import { type Device, type Engine, startEngine } from "../runtime/mod.ts";
+import { concatRows, row, type Tensor } from "../tensor/mod.ts";
+import type { GenerateEvent, Notice, RunState } from "./events.ts";
+import { SideEvents } from "./merge.ts";
+import { pictureMetadata } from "./metadata.ts";
+import {
+  EMBEDDED_MODEL,
+  type ModelInfo,
+  type OpenedModel,
+  openModel,
+  readNullEmbedding,
+} from "./model.node.ts";
+import { MovqRunner } from "./movq-runner.node.ts";
+import { type OnPack, PackStore } from "./packing.node.ts";
+import { type GenerateRequest, type Job, type PictureJob, resolveRequest } from "./request.ts";
+import { encodeText } from "./t5-runner.node.ts";
+import { finishContext, MAX_TOKENS, planText, projectionInput, type TextPlan, unetMasks } from "./text.ts";
+import { isFinite32, notFinite, type PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
+
+export interface LoadOptions {
+  /** Folder in the diffusers layout; the embedded nano model by default. */
+  readonly model?: string;
+  readonly device?: Device;
+  /** Threads of one operation; all cores by default. */
+  readonly threads?: number;
+  /** Whether packed weights are kept beside the model (default), or removed at the end. */
+  readonly cache?: boolean;
+}
+
+export interface GenerateOptions {
+  /** Ends the run at once; the iteration throws `cancelled`. */
+  readonly signal?: AbortSignal;
+  /** Goes on from a state that an earlier run of the same job told. */
+  readonly resume?: RunState;
+}
+
+/** What lives in the engine's process, made with the first picture and again after a cancelled run. */
+interface Running {
+  readonly engine: Engine;
+  readonly store: PackStore;
+  readonly unet: UNetRunner;
+  readonly movq: MovqRunner;
+}
+
+/** Scores of one attention larger than this are computed for a part of the queries at a time. */
+const MAX_SCORE_BYTES = 128e6;
+
+const PASSES: readonly Pass[] = [convolveBeforeResize, chunkAttention(MAX_SCORE_BYTES)];
+
+/** Latent cells drawn together, so that small pictures share the work of a step. */
+const CELLS_TOGETHER = 2048;
+const PICTURES_TOGETHER = 8;
+
+/**
+ * Kandinsky 3, ready to draw.
+ *
+ * ```ts
+ * await using model = await Kandinsky3.load();
+ * for await (const event of model.generate({ prompt: "two pandas" })) {
+ *   if (event.type === "picture") console.log(event.picture.width);
+ * }
+ * ```
+ */
+export class Kandinsky3 implements AsyncDisposable {
+  readonly #opened: OpenedModel;
+  readonly #options: LoadOptions;
+  #running: Promise<Running> | undefined;
+  #onPack: OnPack = () => {};
+
+  private constructor(opened: OpenedModel, options: LoadOptions) {
+    this.#opened = opened;
+    this.#options = options;
+  }
+
+  /** Opens a model: reads its small files and checks that every weight is there. Values are read when needed. */
+  static async load(options: LoadOptions = {}): Promise<Kandinsky3> {
+    return new Kandinsky3(await openModel(options.model ?? EMBEDDED_MODEL), options);
+  }
+
+  get info(): ModelInfo {
+    return this.#opened.info;
+  }
+
+  /** Fills in this model's defaults; throws for what cannot be drawn. */
+  resolve(request: GenerateRequest): Job {
+    const { info, scheduler } = this.#opened;
+    return resolveRequest(request, { ...info, scheduler }, () => randomInt(2 ** 32));
+  }
+
+  /** Draws; one run at a time. */
+  async *generate(
+    request: GenerateRequest | Job,
+    { signal, resume }: GenerateOptions = {},
+  ): AsyncGenerator<GenerateEvent, void, void> {
+    const job = "pictures" in request ? request : this.resolve(request);
+    const side = new SideEvents<GenerateEvent>();
+    this.#onPack = (progress) => side.push({ type: "pack", ...progress });
+    yield { type: "start", job };
+    yield* this.#notices(job).map((notice) => ({ type: "notice", ...notice }) as const);
+    const stop = () => void this.#stop();
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      if (signal?.aborted) throw new KandinskyError("cancelled", { what: "cancelled before the start" });
+      const done = new Set(resume?.done ?? []);
+      for (const group of groupsOf(job, done, resume, this.info.cell)) {
+        yield* side.mergeInto(this.#drawGroup(job, group, done, resume));
+      }
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
+  /** Ends the engine's process and removes what was only meant for it. */
+  async dispose(): Promise<void> {
+    const running = await this.#running?.catch(() => undefined);
+    this.#running = undefined;
+    if (running === undefined) return;
+    await running.engine[Symbol.asyncDispose]();
+    await running.store.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  async #stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    const ended = await running?.catch(() => undefined);
+    ended?.engine.kill();
+    await ended?.store.dispose();
+  }
+
+  #start(): Promise<Running> {
+    this.#running ??= this.#startEngine();
+    return this.#running;
+  }
+
+  async #startEngine(): Promise<Running> {
+    const { device = "cpu", threads, cache = true } = this.#options;
+    const engine = await startEngine({ device, ...(threads === undefined ? {} : { threads }) });
+    const { unet, movq, info } = this.#opened;
+    const store = new PackStore(info.folder, cache, (progress) => this.#onPack(progress));
+    const workshop = { engine, store };
+    return {
+      ...workshop,
+      unet: new UNetRunner(workshop, unet.part, unet.config, PASSES),
+      movq: new MovqRunner(workshop, movq.part, movq.config, PASSES),
+    };
+  }
+
+  #notices(job: Job): Notice[] {
+    const notices = job.pictures.flatMap((picture): Notice[] => {
+      const { ids, fullLength, unknown, characters } = this.#opened.tokenizer.encode(
+        picture.prompt,
+        MAX_TOKENS,
+      );
+      const cut = fullLength > ids.length;
+      return [
+        ...(characters === 0 ? [{ notice: "prompt-empty" as const, picture: picture.index }] : []),
+        ...(cut
+          ? [{ notice: "prompt-cut" as const, picture: picture.index, tokens: fullLength, limit: MAX_TOKENS }]
+          : []),
+        ...(unknown.length > 0
+          ? [{ notice: "prompt-unknown" as const, picture: picture.index, unknown, characters }]
+          : []),
+      ];
+    });
+    const off = job.guidance > 0 && !PROFILES[job.profile].guides(job.guidance);
+    const { guidance, profile } = job;
+    return off ? [...notices, { notice: "guidance-off", guidance, profile }] : notices;
+  }
+
+  async *#drawGroup(
+    job: Job,
+    group: readonly PictureJob[],
+    done: Set<number>,
+    resume: RunState | undefined,
+  ): AsyncGenerator<GenerateEvent, void, void> {
+    const pictures = group.map(({ index }) => index);
+    const { preview, scheduler, info } = this.#opened;
+    yield { type: "stage", stage: "load", pictures };
+    const running = await this.#start();
+    yield { type: "stage", stage: "encode", pictures };
+    const plan = this.#planText(job, group);
+    const hidden = await encodeText(running, this.#opened.text.part, this.#opened.text.config, plan);
+    yield { type: "stage", stage: "prepare", pictures };
+    const ladder = planLadder(job.sampler, scheduler, job);
+    const prepared = await this.#prepare(running, job, plan, hidden, ladder);
+    yield { type: "stage", stage: "denoise", pictures };
+
+    const shape = [
+      this.#opened.movq.config.vqEmbedDim,
+      job.height / info.cell,
+      job.width / info.cell,
+    ] as const;
+    const noise = NOISE_SOURCES[job.rng](
+      group.map(({ seed }) => seed),
+      shape,
+    );
+    const resumed = resume?.current?.pictures.join() === pictures.join() ? resume.current.sampler : undefined;
+    const start: SamplerState = resumed ?? { index: 0, x: noise.start };
+    const denoiser = denoiserOf(networkOf(prepared, plan), {
+      prediction: scheduler.prediction,
+      limit: this.#limitOf(job),
+      ...(plan.unconditional.length === 0 ? {} : { guidance: guidanceOf(job) }),
+    });
+    let latents = start.x;
+    let since = performance.now();
+    for await (const step of SAMPLERS[job.sampler].run(denoiser, start, ladder, noise.step)) {
+      latents = step.x;
+      const seconds = (performance.now() - since) / 1000;
+      yield {
+        type: "step",
+        pictures,
+        index: step.index,
+        total: step.total,
+        seconds,
+        previews: preview === undefined ? [] : previewsOf(step.x0, (x0) => latentPreview(x0, preview)),
+        state: { job, done: [...done], current: { pictures, sampler: stateAfter(step) } },
+      };
+      since = performance.now();
+    }
+    await prepared.release();
+
+    for (const [k, picture] of group.entries()) {
+      yield { type: "stage", stage: "decode", pictures: [picture.index] };
+      const image = await running.movq.decode(row(latents, k));
+      const drawn = pictureFromTensor(image, job.profile === "native" ? "truncate" : "nearest");
+      checkPicture(drawn);
+      done.add(picture.index);
+      yield {
+        type: "picture",
+        job: picture,
+        picture: drawn,
+        metadata: pictureMetadata(job, picture, info.name),
+        state: { job, done: [...done] },
+      };
+    }
+  }
+
+  #planText(job: Job, group: readonly PictureJob[]): TextPlan {
+    return planText(this.#opened.tokenizer, group, {
+      profile: job.profile,
+      guided: PROFILES[job.profile].guides(job.guidance),
+      joint: job.batchText === "joint",
+    });
+  }
+
+  async #prepare(
+    { unet }: Running,
+    job: Job,
+    plan: TextPlan,
+    hidden: Tensor<"float32">,
+    ladder: Ladder,
+  ): Promise<PreparedUNet> {
+    const halves = [...plan.unconditional, ...plan.conditional];
+    const needsNull = job.profile === "native" && plan.unconditional.some((half) => half.row === undefined);
+    const nullEmbedding = needsNull ? await readNullEmbedding(this.#opened) : undefined;
+    const projected = await unet.project(projectionInput(hidden, halves, plan.rows, job.profile));
+    return unet.prepare({
+      context: finishContext(projected, halves, job.profile, nullEmbedding),
+      ...unetMasks(halves, plan.paddedLength, job.profile),
+      times: evaluationTimes(ladder),
+      height: job.height / this.info.cell,
+      width: job.width / this.info.cell,
+    });
+  }
+
+  #limitOf(job: Job): Limiter {
+    if (job.threshold !== undefined) return dynamicThreshold(job.threshold);
+    if (job.clip !== undefined) return hardClip(job.clip);
+    return PROFILES[job.profile].limit(this.#opened.scheduler);
+  }
+}
+
+/**
+ * The network of a prepared batch. Its rows are the unconditional halves, then the conditional ones; where a
+ * step is not guided their results are simply not used.
+ */
+function networkOf(prepared: PreparedUNet, plan: TextPlan): Network {
+  const count = plan.conditional.length;
+  return async (x, { index }) => {
+    const sample = plan.unconditional.length === 0 ? x : concatRows([x, x]);
+    const prediction = await prepared.evaluate(sample, index);
+    if (!isFinite32(prediction))
+      throw notFinite("the U-Net's result is not finite", await prepared.blame(sample, index));
+    if (plan.unconditional.length === 0) return { conditional: prediction };
+    return {
+      unconditional: rows(prediction, 0, count),
+      conditional: rows(prediction, count, 2 * count),
+    };
+  };
+}
+
+function rows(t: Tensor<"float32">, from: number, to: number): Tensor<"float32"> {
+  return concatRows(Array.from({ length: to - from }, (_, i) => row(t, from + i)));
+}
+
+function guidanceOf({ guidance, guidanceRescale, guidanceInterval }: Job) {
+  const interval = guidanceInterval && { low: guidanceInterval[0], high: guidanceInterval[1] };
+  return { weight: guidance, rescale: guidanceRescale, ...(interval === undefined ? {} : { interval }) };
+}
+
+function previewsOf(x0: Tensor<"float32">, draw: (x0: Tensor<"float32">) => Picture): Picture[] {
+  return Array.from({ length: x0.shape[0]! }, (_, k) => draw(row(x0, k)));
+}
+
+/** Pictures that are drawn together. A resumed group stays as it was; `joint` keeps all in one. */
+function groupsOf(
+  job: Job,
+  done: ReadonlySet<number>,
+  resume: RunState | undefined,
+  cell: number,
+): PictureJob[][] {
+  const current = new Set(resume?.current?.pictures ?? []);
+  const left = job.pictures.filter(({ index }) => !done.has(index) && !current.has(index));
+  const cells = (job.width / cell) * (job.height / cell);
+  const size =
+    job.batchText === "joint"
+      ? job.pictures.length
+      : Math.max(1, Math.min(PICTURES_TOGETHER, Math.floor(CELLS_TOGETHER / cells)));
+  const groups = current.size > 0 ? [job.pictures.filter(({ index }) => current.has(index))] : [];
+  for (let at = 0; at < left.length; at += size) groups.push(left.slice(at, at + size));
+  return groups;
+}

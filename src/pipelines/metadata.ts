@@ -1,0 +1,36 @@
+import { SAMPLERS } from "../diffusion/mod.ts";
+import type { PictureMetadata } from "../image/mod.ts";
+import type { Job, PictureJob } from "./request.ts";
+
+/** Version of the JSON that is stored in pictures. */
+const FORMAT = 1;
+
+/** What is written into a picture: enough to make it again, and what other programs show. */
+export function pictureMetadata(job: Job, picture: PictureJob, model: string): PictureMetadata {
+  const { pictures: _, ...settings } = job;
+  return {
+    prompt: picture.prompt,
+    negativePrompt: picture.negative ?? "",
+    steps: job.steps,
+    sampler: SAMPLERS[job.sampler].label,
+    // Other programs count the weight of the conditional half: one more than the original's w.
+    guidance: job.guidance + 1,
+    seed: picture.seed,
+    width: job.width,
+    height: job.height,
+    model,
+    extra: { Profile: job.profile, RNG: job.rng },
+    json: {
+      kandinsky: FORMAT,
+      operation: "generate",
+      model,
+      request: {
+        ...settings,
+        prompt: picture.prompt,
+        negative: picture.negative,
+        seed: picture.seed,
+        count: 1,
+      },
+    },
+  };
+}

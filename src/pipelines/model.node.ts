@@ -1,0 +1,142 @@
+import { readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { KandinskyError } from "../base/mod.ts";
+import {
+  bind,
+  type ModelFolder,
+  openModelFolder,
+  readTensorAsFloat32,
+  requirePart,
+} from "../checkpoint/mod.ts";
+import { type ProfileName, parseSchedulerConfig, type SchedulerConfig } from "../diffusion/mod.ts";
+import type { PreviewMatrix } from "../image/mod.ts";
+import {
+  type MovqConfig,
+  movqParameters,
+  parseMovqConfig,
+  parseT5Config,
+  parseUNetConfig,
+  type T5Config,
+  t5Parameters,
+  type UNetConfig,
+  unetParameters,
+} from "../models/mod.ts";
+import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
+import type { BoundPart } from "./packing.node.ts";
+
+/** The model that comes with the package. */
+export const EMBEDDED_MODEL = fileURLToPath(new URL("../../../models/nano", import.meta.url));
+
+/** What is known of a model from its small files. */
+export interface ModelInfo {
+  readonly name: string;
+  readonly folder: string;
+  /** Pixels that both sides must be multiples of. */
+  readonly unit: number;
+  /** Pixels along one latent cell. */
+  readonly cell: number;
+  /** Side of the default picture. */
+  readonly side: number;
+  readonly profile: ProfileName;
+  /** Whether the native profile's unconditional text is there. */
+  readonly hasNullEmbedding: boolean;
+}
+
+/** An opened model: configurations, tokenizer, and where every weight lies. */
+export interface OpenedModel {
+  readonly info: ModelInfo;
+  readonly folder: ModelFolder;
+  readonly tokenizer: Tokenizer;
+  readonly scheduler: SchedulerConfig;
+  readonly text: { readonly config: T5Config; readonly part: BoundPart };
+  readonly unet: { readonly config: UNetConfig; readonly part: BoundPart };
+  readonly movq: { readonly config: MovqConfig; readonly part: BoundPart };
+  /** Latent to rough colours, where the folder has one. */
+  readonly preview: PreviewMatrix | undefined;
+}
+
+/**
+ * Opens a model folder in the diffusers layout: reads configurations and headers, binds every weight, reads
+ * no values. Throws as `openModelFolder`, `bind` and the config parsers do.
+ */
+export async function openModel(path: string): Promise<OpenedModel> {
+  const folder = await openModelFolder(path);
+  const text = requirePart(folder, "text_encoder");
+  const unet = requirePart(folder, "unet");
+  const movq = requirePart(folder, "movq");
+  const schedule = requirePart(folder, "scheduler");
+  const tokenizer = await loadTokenizer(requirePart(folder, "tokenizer").folder);
+  const textConfig = parseT5Config(text.config, text.configFile);
+  const unetConfig = parseUNetConfig(unet.config, unet.configFile);
+  const movqConfig = parseMovqConfig(movq.config, movq.configFile);
+  const cell = 2 ** (movqConfig.blockOutChannels.length - 1);
+  const unit = cell * 2 ** (unetConfig.blockOutChannels.length - 1);
+  return {
+    folder,
+    tokenizer,
+    info: {
+      name: basename(folder.root),
+      folder: folder.root,
+      unit,
+      cell,
+      side: defaultSide(unetConfig, unit),
+      profile: folder.nullEmbedding === undefined ? "diffusers" : "native",
+      hasNullEmbedding: folder.nullEmbedding !== undefined,
+    },
+    scheduler: parseSchedulerConfig(schedule.config, schedule.configFile),
+    text: {
+      config: textConfig,
+      part: {
+        name: "text_encoder",
+        folder: text.folder,
+        entries: bind(t5Parameters(textConfig), text, { what: "the text encoder", aliases: TIED_EMBEDDING }),
+      },
+    },
+    unet: {
+      config: unetConfig,
+      part: {
+        name: "unet",
+        folder: unet.folder,
+        entries: bind(unetParameters(unetConfig), unet, { what: "the U-Net" }),
+      },
+    },
+    movq: {
+      config: movqConfig,
+      part: {
+        name: "movq",
+        folder: movq.folder,
+        entries: bind(movqParameters(movqConfig), movq, { what: "the MoVQ" }),
+      },
+    },
+    preview: await readPreview(folder.root),
+  };
+}
+
+const TIED_EMBEDDING = { "encoder.embed_tokens.weight": "shared.weight" };
+
+/** Large models were trained at 768 to 1024 pixels; a small one draws best at two units. */
+function defaultSide(config: UNetConfig, unit: number): number {
+  return config.blockOutChannels[0]! >= 256 ? 1024 : 2 * unit;
+}
+
+/** The learned null embedding [C]; throws `null_embedding_missing` naming every place looked at. */
+export async function readNullEmbedding({ folder }: OpenedModel): Promise<Float32Array> {
+  if (folder.nullEmbedding === undefined) {
+    throw new KandinskyError("null_embedding_missing", {
+      what: "the native profile needs the learned null embedding, which this model does not have",
+      where: folder.root,
+      seen: `none of ${folder.nullEmbeddingPlaces.join(", ")}`,
+      hint: "use --profile diffusers, or give a negative prompt, or put null_embedding.safetensors there",
+    });
+  }
+  return (await readTensorAsFloat32(folder.nullEmbedding)).data;
+}
+
+async function readPreview(root: string): Promise<PreviewMatrix | undefined> {
+  const text = await readFile(join(root, PREVIEW_FILE), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as PreviewMatrix);
+}
+
+/** Beside model_index.json: a linear map from latent to colours, for previews. */
+export const PREVIEW_FILE = "preview.json";

@@ -1,0 +1,234 @@
+import { createHash, randomUUID } from "node:crypto";
+import { mkdir, mkdtemp, open, readdir, rm, stat, statfs } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { KandinskyError, product } from "../base/mod.ts";
+import {
+  readSafetensorsHeader,
+  readTensor,
+  streamFloat32,
+  type TensorEntry,
+  writeSafetensorsStream,
+} from "../checkpoint/mod.ts";
+import { type Graph, nodesOf } from "../graph/mod.ts";
+import { interpret } from "../interp/mod.ts";
+import type { FoldedGraph } from "../passes/mod.ts";
+import { ITEM_SIZE } from "../tensor/mod.ts";
+
+/** Folder beside the model that holds packed weights; removing it loses nothing but time. */
+export const PACK_FOLDER = ".kandinsky";
+
+/** The weights of one model part, by checkpoint key. */
+export interface BoundPart {
+  readonly name: string;
+  readonly folder: string;
+  readonly entries: ReadonlyMap<string, TensorEntry>;
+}
+
+/** Told while a packed file is written. */
+export type OnPack = (progress: {
+  readonly part: string;
+  readonly file: string;
+  readonly doneBytes: number;
+  readonly bytes: number;
+}) => void;
+
+/**
+ * Finds or writes the packed form of weights that cannot be used as they lie: widened from half precision,
+ * laid out for the CPU's convolutions, combined. Packed files lie beside the model, keyed by the state of
+ * the part's files and by what was computed; float32 weights that need no change stay where they are.
+ */
+export class PackStore {
+  readonly #root: string;
+  readonly #keep: boolean;
+  readonly #onPack: OnPack;
+  #temporary: string | undefined;
+
+  /** `root`: the model's folder. `keep` false: packed files are removed by `dispose`. */
+  constructor(root: string, keep: boolean, onPack: OnPack) {
+    this.#root = root;
+    this.#keep = keep;
+    this.#onPack = onPack;
+  }
+
+  /**
+   * Where every weight of the graph lies, by its name in the graph. Throws `disk_full` before writing where
+   * the packed file would not fit.
+   */
+  async place(part: BoundPart, { graph, derived }: FoldedGraph): Promise<ReadonlyMap<string, TensorEntry>> {
+    const places = new Map<string, TensorEntry>();
+    const packed = new Map<string, Graph>();
+    for (const { attributes } of nodesOf(graph, "parameter")) {
+      const expression = derived.get(attributes.name);
+      if (expression === undefined) places.set(attributes.name, part.entries.get(attributes.name)!);
+      else if (isView(expression))
+        places.set(attributes.name, part.entries.get(storedNames(expression)[0]!)!);
+      else packed.set(attributes.name, expression);
+    }
+    if (packed.size === 0) return places;
+    const source = await stateOf(part);
+    const folder = await this.#folder();
+    for (const [name, entry] of await packedEntries(folder, source)) {
+      if (packed.delete(name)) places.set(name, entry);
+    }
+    if (packed.size > 0) {
+      const file = await this.#write(part, packed, folder, source);
+      const { entries } = await readSafetensorsHeader(file);
+      for (const name of packed.keys()) places.set(name, entries.get(name)!);
+    }
+    return places;
+  }
+
+  /** Removes what was only meant for this process. */
+  async dispose(): Promise<void> {
+    if (this.#temporary !== undefined) await rm(this.#temporary, { recursive: true, force: true });
+    this.#temporary = undefined;
+  }
+
+  async #folder(): Promise<string> {
+    if (this.#temporary !== undefined) return this.#temporary;
+    const beside = join(this.#root, PACK_FOLDER);
+    if (this.#keep && (await isWritable(beside))) return beside;
+    const base = (await isWritable(beside)) ? beside : tmpdir();
+    this.#temporary = await mkdtemp(join(base, "once-"));
+    return this.#temporary;
+  }
+
+  async #write(
+    part: BoundPart,
+    packed: ReadonlyMap<string, Graph>,
+    folder: string,
+    source: string,
+  ): Promise<string> {
+    const key = createHash("sha256")
+      .update([source, ...packed.keys()].join("\n"))
+      .digest("hex")
+      .slice(0, 12);
+    const file = join(folder, `${part.name}-${key}.safetensors`);
+    const tensors = [...packed].map(([name, expression]) => {
+      const { dtype, shape } = resultOf(expression);
+      return { name, dtype, shape, values: () => evaluate(part, expression) };
+    });
+    const bytes = tensors.reduce((sum, { dtype, shape }) => sum + product(shape) * ITEM_SIZE[dtype], 0);
+    await checkSpace(folder, file, bytes);
+    let doneBytes = 0;
+    this.#onPack({ part: part.name, file, doneBytes, bytes });
+    await writeSafetensorsStream(file, tensors, { kandinsky_source: source }, (written) => {
+      doneBytes += written;
+      this.#onPack({ part: part.name, file, doneBytes, bytes });
+    });
+    return file;
+  }
+}
+
+/** Whether an expression only gives another shape to a stored weight. */
+function isView(expression: Graph): boolean {
+  return expression.nodes.every(({ op }) => op === "parameter" || op === "reshape");
+}
+
+/** Whether an expression only widens a stored weight, so that it can be computed piece by piece. */
+function isWidening(expression: Graph): boolean {
+  return (
+    resultOf(expression).dtype === "float32" &&
+    expression.nodes.every(({ op }) => op === "parameter" || op === "reshape" || op === "cast")
+  );
+}
+
+async function* evaluate(part: BoundPart, expression: Graph) {
+  const names = storedNames(expression);
+  if (isWidening(expression)) {
+    yield* streamFloat32(part.entries.get(names[0]!)!, CHUNK_ELEMENTS);
+    return;
+  }
+  const stored = await Promise.all(names.map((name) => readTensor(part.entries.get(name)!)));
+  const tensors = new Map(names.map((name, i) => [name, stored[i]!]));
+  yield interpret(expression, {}, (name) => tensors.get(name)!).get("value")!.data;
+}
+
+const CHUNK_ELEMENTS = 2 ** 22;
+
+function storedNames(expression: Graph): string[] {
+  return nodesOf(expression, "parameter").map(({ attributes }) => attributes.name);
+}
+
+function resultOf(expression: Graph) {
+  return expression.nodes[expression.outputs.get("value")!]!;
+}
+
+/**
+ * A hash of what the part's weights depend on: for every file its size, time of change and 64 samples of
+ * 4 KiB, the header among them. Reading all of a 12 GB file to hash it would take longer than using it.
+ */
+async function stateOf(part: BoundPart): Promise<string> {
+  const hash = createHash("sha256");
+  const files = [...new Set([...part.entries.values()].map(({ file }) => file))].sort();
+  const sample = new Uint8Array(SAMPLE_BYTES);
+  for (const file of files) {
+    const handle = await open(file);
+    try {
+      const { size, mtimeMs } = await handle.stat();
+      hash.update(`${basename(file)} ${size} ${mtimeMs}\n`);
+      for (let i = 0; i < SAMPLES; i++) {
+        const at = Math.floor((Math.max(0, size - SAMPLE_BYTES) * i) / (SAMPLES - 1));
+        const { bytesRead } = await handle.read(sample, 0, SAMPLE_BYTES, at);
+        hash.update(sample.subarray(0, bytesRead));
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+  return hash.digest("hex");
+}
+
+const SAMPLES = 64;
+const SAMPLE_BYTES = 4096;
+
+async function packedEntries(folder: string, source: string): Promise<Map<string, TensorEntry>> {
+  const found = new Map<string, TensorEntry>();
+  for (const name of (await readdir(folder)).sort()) {
+    if (!name.endsWith(".safetensors")) continue;
+    const { entries, metadata } = await readSafetensorsHeader(join(folder, name));
+    if (metadata["kandinsky_source"] === source) for (const [key, entry] of entries) found.set(key, entry);
+  }
+  return found;
+}
+
+async function isWritable(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder, { recursive: true });
+    const probe = join(folder, `.probe-${randomUUID()}`);
+    await (await open(probe, "wx")).close();
+    await rm(probe);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function checkSpace(folder: string, file: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (free >= bytes + SPARE_BYTES) return;
+  throw new KandinskyError("disk_full", {
+    what: "cannot write packed weights",
+    where: file,
+    seen: `${Math.floor(free / 1e6)} MB free`,
+    wanted: `${Math.ceil((bytes + SPARE_BYTES) / 1e6)} MB`,
+    hint: "free some space, or move the model to a larger disk",
+  });
+}
+
+const SPARE_BYTES = 64e6;
+
+/** Bytes of packed weights beside a model; 0 where there are none. */
+export async function packedBytes(root: string): Promise<number> {
+  const folder = join(root, PACK_FOLDER);
+  const names = await readdir(folder).catch(() => []);
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** Removes the packed weights beside a model; they are written again when needed. */
+export async function removePacked(root: string): Promise<void> {
+  await rm(join(root, PACK_FOLDER), { recursive: true, force: true });
+}

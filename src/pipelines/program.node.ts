@@ -1,0 +1,77 @@
+import { dirname, relative, sep } from "node:path";
+import type { TensorEntry } from "../checkpoint/mod.ts";
+import { type Graph, nodesOf } from "../graph/mod.ts";
+import { encodeOnnx } from "../onnx/mod.ts";
+import { type FoldedGraph, foldWeights, withStoredTypes } from "../passes/mod.ts";
+import type { Engine, Program } from "../runtime/mod.ts";
+import type { BoundPart, PackStore } from "./packing.node.ts";
+
+/** What makes graphs run: the engine's process and the place for packed weights. */
+export interface Workshop {
+  readonly engine: Engine;
+  readonly store: PackStore;
+}
+
+/** Reads weights in their stored types and turns weight-only expressions into packed weights. */
+export function foldPart(graph: Graph, part: BoundPart): FoldedGraph {
+  return foldWeights(withStoredTypes(graph, (name) => part.entries.get(name)!.dtype));
+}
+
+/** Loads a graph whose weight-only expressions were folded; several graphs may share one `folded`. */
+export async function loadFolded(
+  { engine, store }: Workshop,
+  part: BoundPart,
+  name: string,
+  { graph, derived }: FoldedGraph,
+): Promise<Program> {
+  const places = await store.place(part, { graph, derived });
+  return loadPlaced(engine, name, graph, (parameter) => places.get(parameter)!);
+}
+
+/**
+ * Loads a graph with its weights cast in the graph, right where they are used once: nothing is packed, and
+ * the widened copies live only while the program is loaded.
+ */
+export async function loadWithCasts(
+  { engine }: Workshop,
+  part: BoundPart,
+  name: string,
+  graph: Graph,
+): Promise<Program> {
+  const typed = withStoredTypes(graph, (parameter) => part.entries.get(parameter)!.dtype);
+  return loadPlaced(engine, name, typed, (parameter) => part.entries.get(parameter)!);
+}
+
+async function loadPlaced(
+  engine: Engine,
+  name: string,
+  graph: Graph,
+  entryOf: (parameter: string) => TensorEntry,
+): Promise<Program> {
+  const files = nodesOf(graph, "parameter").map(({ attributes }) => entryOf(attributes.name).file);
+  const weightsFolder = commonFolder(files);
+  const onnx = encodeOnnx(graph, (parameter) => {
+    const { file, offset, byteLength } = entryOf(parameter);
+    return { file: relative(weightsFolder, file).split(sep).join("/"), offset, byteLength };
+  });
+  return engine.load({
+    name,
+    onnx,
+    weightsFolder,
+    // The graph is already what shall run. Every optimisation of the runtime here would copy weights.
+    optimization: "disabled",
+    sessionConfig: { "session.disable_prepacking": "1" },
+  });
+}
+
+/** The deepest folder that holds all files: external weights may not lie outside the folder given. */
+function commonFolder(files: readonly string[]): string {
+  const [first, ...rest] = files.map((file) => dirname(file).split(sep));
+  if (first === undefined) return ".";
+  let length = first.length;
+  for (const parts of rest) {
+    length = Math.min(length, parts.length);
+    while (length > 0 && parts.slice(0, length).join(sep) !== first.slice(0, length).join(sep)) length--;
+  }
+  return first.slice(0, length).join(sep) || sep;
+}

@@ -1,0 +1,54 @@
+import { product } from "../base/mod.ts";
+import { type T5Config, type T5Range, t5Graph } from "../models/mod.ts";
+import type { Program } from "../runtime/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import type { BoundPart } from "./packing.node.ts";
+import { loadWithCasts, type Workshop } from "./program.node.ts";
+import { encoderInputs, type TextPlan } from "./text.ts";
+
+/** Widened weights of one part of the encoder may take this much memory. */
+const PART_BYTES = 2e9;
+
+/** Hidden states [N,L,D] of all rows of a plan. A large encoder goes through memory a few blocks at a time. */
+export async function encodeText(
+  workshop: Workshop,
+  part: BoundPart,
+  config: T5Config,
+  plan: TextPlan,
+): Promise<Tensor<"float32">> {
+  const { ids, maskBias } = encoderInputs(plan);
+  let carried: Readonly<Record<string, Tensor>> = { ids };
+  for (const range of rangesOf(part, config)) {
+    const graph = t5Graph(config, plan.rows.length, plan.paddedLength, range);
+    const name = `text encoder, blocks ${range.from} to ${range.to - 1}`;
+    const program = await loadWithCasts(workshop, part, name, graph);
+    try {
+      carried = { ...carried, ...(await runAll(program, { ...carried, mask_bias: maskBias })) };
+    } finally {
+      await program.release();
+    }
+  }
+  return carried["hidden"] as Tensor<"float32">;
+}
+
+async function runAll(
+  program: Program,
+  values: Readonly<Record<string, Tensor>>,
+): Promise<Readonly<Record<string, Tensor>>> {
+  const feeds = Object.fromEntries(program.inputs.map(({ name }) => [name, values[name]!]));
+  const fetches = Object.fromEntries(program.outputs.map(({ name }) => [name, "return" as const]));
+  return program.run(feeds, fetches);
+}
+
+/** Ranges of blocks whose weights take about `PART_BYTES` as float32. */
+function rangesOf(part: BoundPart, config: T5Config): T5Range[] {
+  const blockBytes = [...part.entries]
+    .filter(([name]) => name.startsWith("encoder.block.1.") || config.numLayers === 1)
+    .reduce((sum, [, { shape }]) => sum + 4 * product(shape), 0);
+  const size = Math.max(1, Math.floor(PART_BYTES / blockBytes));
+  const count = Math.ceil(config.numLayers / size);
+  return Array.from({ length: count }, (_, i) => ({
+    from: i * size,
+    to: Math.min(config.numLayers, (i + 1) * size),
+  }));
+}

@@ -1,0 +1,187 @@
+import { KandinskyError } from "../base/mod.ts";
+import { describeNode, type Graph } from "../graph/mod.ts";
+import { textProjectionGraph, type UNetConfig, unetGraph } from "../models/mod.ts";
+import { type Pass, runPasses, splitGraph } from "../passes/mod.ts";
+import type { Held, Program } from "../runtime/mod.ts";
+import { float32, type Tensor, tensor } from "../tensor/mod.ts";
+import type { BoundPart } from "./packing.node.ts";
+import { foldPart, loadFolded, type Workshop } from "./program.node.ts";
+
+/** What one batch of rows is conditioned on; two rows a picture where guidance is on. */
+export interface UNetInputs {
+  /** [B,L,C], from the text projection. */
+  readonly context: Tensor<"float32">;
+  /** [B,1,1,L]. */
+  readonly maskBias: Tensor<"float32">;
+  /** [B,1,L]. */
+  readonly poolWeights: Tensor<"float32">;
+  /** Timesteps at which the network will be evaluated, in order. */
+  readonly times: readonly number[];
+  /** Latent cells. */
+  readonly height: number;
+  readonly width: number;
+}
+
+/** The U-Net of one batch, ready for the loop. */
+export interface PreparedUNet {
+  /** `sample` [B,in,H,W] to the prediction [B,out,H,W] at `times[index]`. */
+  evaluate(sample: Tensor<"float32">, index: number): Promise<Tensor<"float32">>;
+  /** Names the first operation that makes a value which is not finite, for the sample and time given. */
+  blame(sample: Tensor<"float32">, index: number): Promise<string>;
+  /** Frees what belongs to the batch. */
+  release(): Promise<void>;
+}
+
+/** A loaded body and how it was cut, kept for batches of the same sizes. */
+interface Loaded {
+  readonly key: string;
+  readonly graph: Graph;
+  readonly prologue: Graph;
+  readonly derived: ReadonlyMap<string, Graph>;
+  readonly body: Program;
+}
+
+/** Runs the U-Net: what does not depend on the latent once a batch, the body once a step. */
+export class UNetRunner {
+  readonly #workshop: Workshop;
+  readonly #part: BoundPart;
+  readonly #config: UNetConfig;
+  readonly #passes: readonly Pass[];
+  #loaded: Loaded | undefined;
+
+  constructor(workshop: Workshop, part: BoundPart, config: UNetConfig, passes: readonly Pass[]) {
+    this.#workshop = workshop;
+    this.#part = part;
+    this.#config = config;
+    this.#passes = passes;
+  }
+
+  /** Encoder states [N,L,D] to contexts [N,L,C]. */
+  async project(hidden: Tensor<"float32">): Promise<Tensor<"float32">> {
+    const [batch, length] = hidden.shape as [number, number, number];
+    const folded = foldPart(textProjectionGraph(this.#config, batch, length), this.#part);
+    const program = await loadFolded(this.#workshop, this.#part, "text projection", folded);
+    try {
+      const { context } = await program.run({ encoder_hidden_states: hidden }, { context: "return" });
+      return context as Tensor<"float32">;
+    } finally {
+      await program.release();
+    }
+  }
+
+  /** Runs the prologue, whose weights are released again, and loads the body. */
+  async prepare(inputs: UNetInputs): Promise<PreparedUNet> {
+    const loaded = await this.#load(inputs);
+    const fixed = fixedFeeds(inputs);
+    const carried = await this.#runPrologue(loaded, fixed);
+    const { engine } = this.#workshop;
+    return {
+      evaluate: async (sample, index) => {
+        const feeds = pick(loaded.body, { ...fixed, ...carried, sample, step: stepOf(index) });
+        const { prediction } = await loaded.body.run(feeds, { prediction: "return" });
+        return prediction as Tensor<"float32">;
+      },
+      blame: (sample, index) => this.#blame(loaded.graph, { ...fixed, sample, step: stepOf(index) }),
+      release: () => engine.release(Object.values(carried)),
+    };
+  }
+
+  async dispose(): Promise<void> {
+    await this.#loaded?.body.release();
+    this.#loaded = undefined;
+  }
+
+  async #load({ context, times, height, width }: UNetInputs): Promise<Loaded> {
+    const [batch, contextLength] = context.shape as [number, number, number];
+    const shape = { batch, height, width, contextLength, steps: times.length };
+    const key = JSON.stringify(shape);
+    if (this.#loaded?.key === key) return this.#loaded;
+    await this.dispose();
+    const graph = runPasses(unetGraph(this.#config, shape), this.#passes);
+    const folded = foldPart(graph, this.#part);
+    const { prologue, body } = splitGraph(folded.graph, ["sample", "step"]);
+    const program = await loadFolded(this.#workshop, this.#part, "U-Net", {
+      graph: body,
+      derived: folded.derived,
+    });
+    this.#loaded = { key, graph: folded.graph, prologue, derived: folded.derived, body: program };
+    return this.#loaded;
+  }
+
+  async #runPrologue(
+    { prologue, derived }: Loaded,
+    feeds: Readonly<Record<string, Tensor>>,
+  ): Promise<Readonly<Record<string, Held>>> {
+    const program = await loadFolded(this.#workshop, this.#part, "U-Net prologue", {
+      graph: prologue,
+      derived,
+    });
+    try {
+      const fetches = Object.fromEntries(program.outputs.map(({ name }) => [name, "hold" as const]));
+      return await program.run(pick(program, feeds), fetches);
+    } finally {
+      await program.release();
+    }
+  }
+
+  async #blame(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<string> {
+    const floats = graph.nodes.flatMap((node, id) =>
+      node.dtype === "float32" && node.inputs.length > 0 ? [id] : [],
+    );
+    const tapped = new Set(graph.taps.values());
+    const suspects = floats.filter((id) => tapped.has(id) || [...graph.outputs.values()].includes(id));
+    const watched: Graph = { ...graph, outputs: new Map(suspects.map((id) => [`watched_${id}`, id])) };
+    const { derived } = this.#loaded!;
+    const program = await loadFolded(this.#workshop, this.#part, "U-Net, watched", {
+      graph: watched,
+      derived,
+    });
+    try {
+      for (const id of suspects) {
+        const name = `watched_${id}`;
+        const result = await program.run(pick(program, feeds), { [name]: "return" as const });
+        if (!isFinite32(result[name] as Tensor<"float32">)) return describeNode(graph, id);
+      }
+      return "no single operation: a second run was finite";
+    } finally {
+      await program.release();
+    }
+  }
+}
+
+function fixedFeeds(inputs: UNetInputs): Readonly<Record<string, Tensor>> {
+  const batch = inputs.context.shape[0]!;
+  return {
+    context: inputs.context,
+    mask_bias: inputs.maskBias,
+    pool_weights: inputs.poolWeights,
+    timesteps: float32(
+      [inputs.times.length, batch],
+      inputs.times.flatMap((time) => new Array<number>(batch).fill(time)),
+    ),
+  };
+}
+
+function stepOf(index: number): Tensor<"int64"> {
+  return tensor("int64", [], BigInt64Array.of(BigInt(index)));
+}
+
+/** The feeds that a program takes, out of all there are. */
+function pick<T>(program: Program, feeds: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(program.inputs.map(({ name }) => [name, feeds[name]!]));
+}
+
+/** Whether all values are finite. */
+export function isFinite32({ data }: Tensor<"float32">): boolean {
+  return data.every(Number.isFinite);
+}
+
+/** The error for a network output that is not finite. */
+export function notFinite(what: string, where: string): KandinskyError {
+  return new KandinskyError("result_not_finite", {
+    what,
+    where,
+    seen: "NaN or infinity",
+    hint: "check the model's files with `kandinsky inspect`; weights that overflowed in half precision do this",
+  });
+}
