@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KandinskyError } from "../base/mod.ts";
+import { corrupt } from "./failures.ts";
 
 /** Parsed contents of the small JSON files beside the vocabulary; undefined where a file is absent. */
 export interface TokenizerFiles {
@@ -73,10 +73,6 @@ export function checked<T>(schema: z.ZodType<T>, value: unknown, file: string): 
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
-  throw new KandinskyError("file_corrupt", {
-    what: "cannot read the tokenizer",
-    where: issue.path.length === 0 ? file : `${file}, ${issue.path.join(".")}`,
-    seen: issue.message,
-    hint: "fetch the file again",
-  });
+  const where = issue.path.length === 0 ? file : `${file}, ${issue.path.join(".")}`;
+  throw corrupt(where, issue.message);
 }

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { KandinskyError } from "../base/mod.ts";
 import { tokenizerConfig } from "./config.ts";
+import { corrupt } from "./failures.ts";
 import { tokenizerFromSpiece } from "./spiece.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { tokenizerFromJson } from "./tokenizer-json.ts";
@@ -39,8 +40,7 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   } catch (cause) {
     const { code = "error" } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    const facts = { where: path, seen: code, wanted: "a readable file" };
-    throw new KandinskyError("file_corrupt", { what: "cannot read the tokenizer", ...facts }, { cause });
+    throw corrupt(path, code, cause);
   }
 }
 
@@ -50,12 +50,6 @@ async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
-    const facts = {
-      where: path,
-      seen: (cause as Error).message,
-      wanted: "JSON",
-      hint: "fetch the file again",
-    };
-    throw new KandinskyError("file_corrupt", { what: "cannot read the tokenizer", ...facts }, { cause });
+    throw corrupt(path, `no JSON (${(cause as Error).message})`, cause);
   }
 }

@@ -1,16 +1,18 @@
 import protobuf from "protobufjs";
-import { KandinskyError } from "../base/mod.ts";
 import { parseCharsmap } from "./charsmap.ts";
 import type { TokenizerConfig } from "./config.ts";
+import { corrupt, unsupported } from "./failures.ts";
 import { type Tokenizer, tokenizer } from "./tokenizer.ts";
 import { PIECE_KIND, type Piece, unigram } from "./unigram.ts";
 
-/** The fields of sentencepiece_model.proto (proto2) that decide how text is cut. */
+/**
+ * The fields of sentencepiece_model.proto (proto2) that decide how text is cut. `edition` matters: fromJSON's
+ * default, proto3, takes an explicit false for an absent field, and the field's default stands.
+ */
 export const MODEL_PROTO = {
-  // The default of fromJSON is proto3, which takes an explicit false for an absent field.
-  edition: "proto2",
   nested: {
     Piece: {
+      edition: "proto2",
       fields: {
         piece: { type: "string", id: 1 },
         score: { type: "float", id: 2 },
@@ -18,6 +20,7 @@ export const MODEL_PROTO = {
       },
     },
     TrainerSpec: {
+      edition: "proto2",
       fields: {
         modelType: { type: "int32", id: 3, options: { default: 1 } },
         treatWhitespaceAsSuffix: { type: "bool", id: 24 },
@@ -25,6 +28,7 @@ export const MODEL_PROTO = {
       },
     },
     NormalizerSpec: {
+      edition: "proto2",
       fields: {
         precompiledCharsmap: { type: "bytes", id: 2 },
         addDummyPrefix: { type: "bool", id: 3, options: { default: true } },
@@ -33,6 +37,7 @@ export const MODEL_PROTO = {
       },
     },
     Model: {
+      edition: "proto2",
       fields: {
         pieces: { rule: "repeated", type: "Piece", id: 1 },
         trainer: { type: "TrainerSpec", id: 2 },
@@ -88,7 +93,7 @@ export function tokenizerFromSpiece(
       ...addedTokens(vocabulary.ids, config, file),
     });
   } catch (error) {
-    throw error instanceof RangeError ? corrupt(file, error) : error;
+    throw error instanceof RangeError ? corrupt(file, error.message, error) : error;
   }
 }
 
@@ -104,7 +109,7 @@ function decode(bytes: Uint8Array, file: string): SentencePieceModel {
     }
     return { pieces, trainer, normalizer };
   } catch (error) {
-    throw corrupt(file, error);
+    throw corrupt(file, `no SentencePiece model (${(error as Error).message})`, error);
   }
 }
 
@@ -126,22 +131,4 @@ function addedTokens(
       ...config.fixedIds,
     ]),
   };
-}
-
-function corrupt(file: string, cause: unknown): KandinskyError {
-  return new KandinskyError(
-    "file_corrupt",
-    {
-      what: "cannot read the tokenizer",
-      where: file,
-      seen: cause instanceof Error ? cause.message : String(cause),
-      wanted: "a SentencePiece model",
-      hint: "the file may be cut short; fetch it again",
-    },
-    { cause },
-  );
-}
-
-function unsupported(file: string, seen: string, wanted: string): KandinskyError {
-  return new KandinskyError("model_config", { what: "this is no T5 tokenizer", where: file, seen, wanted });
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { KandinskyError } from "../base/mod.ts";
 import { parseCharsmap } from "./charsmap.ts";
 import { checked, type TokenizerConfig } from "./config.ts";
+import { corrupt, unsupported } from "./failures.ts";
 import { type Tokenizer, tokenizer } from "./tokenizer.ts";
 import { PIECE_KIND, type Piece, unigram } from "./unigram.ts";
 
@@ -57,13 +57,7 @@ export function tokenizerFromJson(
       endId,
     });
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    const facts = { where: file, seen: error.message, hint: "fetch the file again" };
-    throw new KandinskyError(
-      "file_corrupt",
-      { what: "cannot read the tokenizer", ...facts },
-      { cause: error },
-    );
+    throw error instanceof RangeError ? corrupt(file, error.message, error) : error;
   }
 }
 
@@ -82,8 +76,4 @@ function base64(text: string): Uint8Array {
   } catch (cause) {
     throw new RangeError("a character map that is not base64", { cause });
   }
-}
-
-function unsupported(file: string, seen: string, wanted: string): KandinskyError {
-  return new KandinskyError("model_config", { what: "this is no T5 tokenizer", where: file, seen, wanted });
 }
