@@ -1,0 +1,19 @@
+import type { Command } from "commander";
+import type { Context } from "./context.ts";
+import type { Messages } from "./messages/mod.ts";
+
+/** A command of the command line. */
+export interface CommandDefinition {
+  /** Adds arguments, options and examples. */
+  readonly define: (command: Command, text: Messages) => void;
+  /** Returns the exit code. */
+  readonly run: (context: Context, command: Command) => Promise<number>;
+}
+
+/** Every command, loaded when it is named: help and mistakes need not wait for the rest. */
+export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise<CommandDefinition>>> = {
+  generate: async () => (await import("./commands/generate.ts")).generate,
+  repeat: async () => (await import("./commands/repeat.ts")).repeat,
+  doctor: async () => (await import("./commands/doctor.ts")).doctor,
+  inspect: async () => (await import("./commands/inspect.ts")).inspect,
+};

@@ -1,0 +1,20 @@
+import type { CommandDefinition } from "../commands.ts";
+import { examplesOf } from "../help.ts";
+
+/** `kandinsky doctor`: tells what this machine can do. */
+export const doctor: CommandDefinition = {
+  define: (command, text) => {
+    const { doctor: t } = text;
+    command
+      .usage(t.usage)
+      .optionsGroup(text.groups.general)
+      .option("--model <folder>", t.model)
+      .option("--remove-packed", t.removePacked)
+      .option("--json", t.json)
+      .addHelpText("after", examplesOf(t.examples, text));
+  },
+  run: async (context, command) => {
+    const { runDoctor } = await import("../doctor/run.ts");
+    return runDoctor(context, command);
+  },
+};

@@ -1,0 +1,151 @@
+import { readFile, rm } from "node:fs/promises";
+import { KandinskyError } from "../../../src/base/mod.ts";
+import { contactSheet, decodePicture, type Picture } from "../../../src/image/mod.ts";
+import type { GenerateEvent, Job, Kandinsky3, RunState } from "../../../src/mod.ts";
+import type { Device } from "../../../src/runtime/mod.ts";
+import { type Context, print } from "../context.ts";
+import { startProgress } from "../progress.ts";
+import { inlineOf } from "./inline.ts";
+import { jsonLine } from "./json-events.ts";
+import { checkOutputs, type OutputPlan, savePicture, saveSheet } from "./output.ts";
+import { type ResumeData, writeResume } from "./resume-file.ts";
+import { startTelling } from "./tell.ts";
+
+/** How a job is drawn, apart from what it is. */
+export interface DrawPlan {
+  readonly output: OutputPlan;
+  readonly sheet: boolean;
+  readonly json: boolean;
+  readonly preview: boolean;
+  readonly device: Device | undefined;
+  readonly threads: number | undefined;
+  /** The stopped run that this one goes on with, and its file. */
+  readonly resumed?: { readonly data: ResumeData; readonly file: string };
+}
+
+type Saved = { readonly index: number; readonly path: string };
+
+/** Draws a job, saves its pictures as they come and tells how it goes. Throws `cancelled` after Ctrl-C. */
+export async function draw(context: Context, model: Kandinsky3, job: Job, plan: DrawPlan): Promise<void> {
+  const { signal } = context;
+  const resume = plan.resumed?.data.state;
+  const saved: Saved[] = [...(plan.resumed?.data.saved ?? [])];
+  await checkOutputs(plan.output, job, new Set(saved.map(({ index }) => index)));
+
+  const progress = startProgress(context);
+  const tell = startTelling(context, progress, job, inlineOf(context, plan.preview && !plan.json));
+  const emit = (event: object) => {
+    if (plan.json) print(context, JSON.stringify(event));
+  };
+  const sheet: Picture[] = [];
+  let state: RunState | undefined = resume;
+
+  const keep = async (event: Extract<GenerateEvent, { type: "picture" }>) => {
+    if (plan.sheet) sheet[event.job.index] = event.picture;
+    if (saved.some(({ index }) => index === event.job.index)) return;
+    const path = await savePicture(plan.output, event.job, event.picture, event.metadata);
+    saved.push({ index: event.job.index, path });
+    progress.clear();
+    if (plan.json) emit({ type: "picture", path, ...event.job, settings: event.metadata.json });
+    else print(context, path);
+    await tell.picture(event.picture);
+  };
+
+  const events = model.generate(job, { signal, ...(resume === undefined ? {} : { resume }) });
+  try {
+    for await (const event of untilAborted(events, signal)) {
+      if (event.type === "picture") await keep(event);
+      else {
+        emit(jsonLine(event));
+        await tell.event(event);
+      }
+      if ("state" in event) state = following(event.state, state);
+    }
+    if (plan.sheet) {
+      for (const { index, path } of saved) sheet[index] ??= await decodePicture(await readFile(path), path);
+      const path = await saveSheet(plan.output, job, contactSheet(sheet));
+      if (plan.json) emit({ type: "sheet", path });
+      else print(context, path);
+    }
+    if (plan.resumed !== undefined) await rm(plan.resumed.file, { force: true });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    progress.clear();
+    throw await stopped(context, model, plan, saved, state, emit);
+  } finally {
+    progress.clear();
+  }
+}
+
+/** The state after a picture keeps the latents of those drawn together with it, until all of them are saved. */
+function following(state: RunState, before: RunState | undefined): RunState {
+  const current = state.current ?? before?.current;
+  const isUnderWay = current?.pictures.some((index) => !state.done.includes(index)) ?? false;
+  return { job: state.job, done: state.done, ...(isUnderWay && current !== undefined ? { current } : {}) };
+}
+
+/** The events of a run, ended at once by the signal, whatever the run is busy with. */
+async function* untilAborted<T>(source: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    const stop = () => reject(new KandinskyError("cancelled", { what: "stopped" }));
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+  });
+  // Nobody may be waiting at the moment it is rejected.
+  aborted.catch(() => {});
+  for (;;) {
+    const pending = source.next();
+    pending.catch(() => {});
+    const next = await Promise.race([pending, aborted]);
+    if (next.done === true) return;
+    yield next.value;
+  }
+}
+
+/** Saves where the run stands and says how to go on. */
+async function stopped(
+  { text }: Context,
+  model: Kandinsky3,
+  plan: DrawPlan,
+  saved: readonly Saved[],
+  state: RunState | undefined,
+  emit: (event: object) => void,
+): Promise<KandinskyError> {
+  const nothing = state === undefined || (state.done.length === 0 && state.current === undefined);
+  if (nothing) {
+    emit({ type: "cancelled" });
+    return new KandinskyError("cancelled", { what: text.run.stoppedEmpty });
+  }
+  const { folder, name } = model.info;
+  const { output, sheet, device, threads } = plan;
+  try {
+    const data = {
+      model: { folder, name },
+      output,
+      sheet,
+      saved: [...saved],
+      state,
+      ...given({ device, threads }),
+    };
+    const file = await writeResume(data, plan.resumed?.file);
+    emit({ type: "cancelled", resume: file });
+    const command = `kandinsky generate --resume ${shellWord(file)}`;
+    return new KandinskyError("cancelled", { what: text.run.stopped, hint: text.run.resumeWith(command) });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return new KandinskyError("cancelled", {
+      what: text.run.stopped,
+      hint: `${text.run.resumeUnsaved}: ${why}`,
+    });
+  }
+}
+
+/** The fields that have a value. */
+export function given<T extends object>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  const present = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(present) as { [K in keyof T]?: NonNullable<T[K]> };
+}
+
+function shellWord(word: string): string {
+  return /^[\w./\\:-]+$/.test(word) ? word : `"${word}"`;
+}

@@ -1,0 +1,10 @@
+import type { GenerateEvent } from "../../../src/mod.ts";
+
+type Told = Exclude<GenerateEvent, { type: "picture" }>;
+
+/** An event as `--json` prints it: without pixels and latents. */
+export function jsonLine(event: Told): object {
+  if (event.type !== "step") return event;
+  const { type, pictures, index, total, seconds } = event;
+  return { type, pictures, index, total, seconds };
+}

@@ -1,0 +1,102 @@
+import type { Command } from "commander";
+import { KandinskyError } from "../../../src/base/mod.ts";
+import { Kandinsky3 } from "../../../src/mod.ts";
+import type { Context } from "../context.ts";
+import { draw, given } from "./draw.ts";
+import { deviceOf, formatOf, type GenerateOptions, type PictureOptions, requestOf } from "./options.ts";
+import { planOutput } from "./output.ts";
+import { readPrompts } from "./prompts.ts";
+import { readResume } from "./resume-file.ts";
+
+/** `kandinsky generate`. */
+export async function runGenerate(context: Context, command: Command): Promise<number> {
+  const options = command.opts<GenerateOptions>();
+  if (options.resume !== undefined) return goOn(context, command, options, options.resume);
+  const { output, overwrite = false, json = false, preview, cache, model, threads } = options;
+  const device = deviceOf(options.device);
+  const format = formatOf(options.format, output);
+  const prompts = await readPrompts(command.args, options.prompts, context);
+  await using kandinsky = await Kandinsky3.load({ cache, ...given({ model, device, threads }) });
+  const job = kandinsky.resolve(requestOf(prompts, pictureOptions(options), kandinsky.info));
+  const plan = planOutput(output, format, overwrite, job.pictures.length);
+  const sheet = options.sheet ?? false;
+  await draw(context, kandinsky, job, { output: plan, sheet, json, preview, device, threads });
+  return 0;
+}
+
+/** Options that `--resume` goes with; the others are settled by the file. */
+const WITH_RESUME: ReadonlySet<string> = new Set([
+  "resume",
+  "json",
+  "preview",
+  "cache",
+  "model",
+  "device",
+  "threads",
+]);
+
+async function goOn(
+  context: Context,
+  command: Command,
+  options: GenerateOptions,
+  file: string,
+): Promise<number> {
+  const other = command.options.find(
+    (option) =>
+      command.getOptionValueSource(option.attributeName()) === "cli" &&
+      !WITH_RESUME.has(option.attributeName()),
+  );
+  if (other !== undefined || command.args.length > 0) {
+    throw new KandinskyError("option_invalid", {
+      what: "a stopped run goes on as it was begun",
+      where: other?.long ?? "PROMPT",
+      hint: "leave it out, or begin anew without --resume",
+    });
+  }
+  const data = await readResume(file);
+  const device = deviceOf(options.device) ?? data.device;
+  const threads = options.threads ?? data.threads;
+  const model = options.model ?? data.model.folder;
+  await using kandinsky = await Kandinsky3.load({
+    cache: options.cache,
+    model,
+    ...given({ device, threads }),
+  });
+  if (kandinsky.info.name !== data.model.name) {
+    throw new KandinskyError("option_invalid", {
+      what: "the stopped run was of another model",
+      where: model,
+      seen: kandinsky.info.name,
+      wanted: data.model.name,
+    });
+  }
+  const { job } = data.state;
+  context.stderr.write(`${context.text.run.resumed(data.saved.length, job.pictures.length)}\n`);
+  await draw(context, kandinsky, job, {
+    output: data.output,
+    sheet: data.sheet,
+    json: options.json ?? false,
+    preview: options.preview,
+    device,
+    threads,
+    resumed: { data, file },
+  });
+  return 0;
+}
+
+function pictureOptions({
+  output: _output,
+  overwrite: _overwrite,
+  json: _json,
+  preview: _preview,
+  model: _model,
+  device: _device,
+  threads: _threads,
+  cache: _cache,
+  format: _format,
+  sheet: _sheet,
+  resume: _resume,
+  ...picture
+}: GenerateOptions): PictureOptions {
+  return picture;
+}

@@ -1,0 +1,5 @@
+import type { Command } from "commander";
+import type { Context } from "../context.ts";
+export async function runInspect(_c: Context, _d: Command): Promise<number> {
+  return 0;
+}

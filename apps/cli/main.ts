@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+import { runCommandLine } from "./program.ts";
+
+/** After the first Ctrl-C a command has this long to save where it stands. */
+const GRACE_MILLISECONDS = 900;
+const CANCELLED = 130;
+
+const controller = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  process.on(name, () => {
+    if (controller.signal.aborted) process.exit(CANCELLED);
+    controller.abort();
+    setTimeout(() => process.exit(CANCELLED), GRACE_MILLISECONDS);
+  });
+}
+// A reader that closes the pipe, such as `head`, is no mistake.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
+const { env, stdin, stdout, stderr } = process;
+const code = await runCommandLine(process.argv.slice(2), {
+  env,
+  stdin,
+  stdout,
+  stderr,
+  signal: controller.signal,
+});
+// Pipes are written in the background on some systems: what was said must be out before the end.
+await Promise.all([stdout, stderr].map((stream) => new Promise((done) => stream.write("", done))));
+process.exit(controller.signal.aborted ? CANCELLED : code);

@@ -1,0 +1,60 @@
+import { KandinskyError } from "../../src/base/mod.ts";
+
+/** Reads the text of an option's value; throws `option_invalid` naming the option. */
+type Parser<T> = (raw: string) => T;
+
+/** A number in decimal notation. Its range is the library's business. */
+export function number(flag: string): Parser<number> {
+  return (raw) => {
+    if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(raw.trim())) return Number(raw);
+    throw unreadable(flag, raw, "a number");
+  };
+}
+
+/** A whole number from 1. */
+export function whole(flag: string): Parser<number> {
+  return (raw) => {
+    if (/^\d+$/.test(raw) && Number(raw) >= 1) return Number(raw);
+    throw unreadable(flag, raw, "a whole number from 1");
+  };
+}
+
+/** Width and height in pixels: "512x768", also with the multiplication sign or the Russian letter. */
+export function size(flag: string): Parser<Size> {
+  return (raw) => {
+    const [, width, height] = /^(\d+)\s*[x×х*]\s*(\d+)$/i.exec(raw.trim()) ?? [];
+    if (Number(width) > 0 && Number(height) > 0) return { width: Number(width), height: Number(height) };
+    throw unreadable(flag, raw, "width and height, such as 512x768");
+  };
+}
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Width over height: "16:9". */
+export function ratio(flag: string): Parser<number> {
+  return (raw) => {
+    const [, width, height] = /^(\d+(?:\.\d+)?)\s*:\s*(\d+(?:\.\d+)?)$/.exec(raw.trim()) ?? [];
+    const value = Number(width) / Number(height);
+    if (value > 0 && Number.isFinite(value)) return value;
+    throw unreadable(flag, raw, "width and height in proportion, such as 16:9");
+  };
+}
+
+/** Two numbers, in either order: "100,900". */
+export function interval(flag: string): Parser<[number, number]> {
+  const one = number(flag);
+  return (raw) => {
+    const parts = raw.split(",");
+    if (parts.length !== 2) throw unreadable(flag, raw, "two numbers with a comma, such as 100,900");
+    const [a, b] = parts.map(one) as [number, number];
+    return a <= b ? [a, b] : [b, a];
+  };
+}
+
+function unreadable(flag: string, raw: string, wanted: string): KandinskyError {
+  const seen = JSON.stringify(raw);
+  return new KandinskyError("option_invalid", { what: "cannot use this value", where: flag, seen, wanted });
+}
