@@ -49,6 +49,12 @@ export class GraphBuilder {
     return { builder: this, id, dtype, shape };
   }
 
+  /** The operation that made a value, and its operands. */
+  definition(value: Value): { readonly node: Node; readonly inputs: readonly Value[] } {
+    const node = this.#nodes[value.id]!;
+    return { node, inputs: node.inputs.map((id) => this.value(id)) };
+  }
+
   input(name: string, dtype: Signature["dtype"], shape: readonly number[]): Value {
     return this.apply("input", [], { name, dtype, shape });
   }

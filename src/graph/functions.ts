@@ -54,8 +54,13 @@ export function convTranspose2d(x: Value, weight: Value, bias?: Value): Value {
   return x.builder.apply("convTranspose2d", bias ? [x, weight, bias] : [x, weight], {});
 }
 
-export function groupNorm(x: Value, attributes: OpAttributes["groupNorm"]): Value {
-  return x.builder.apply("groupNorm", [x], attributes);
+export function groupNorm(
+  x: Value,
+  scale: Value,
+  shift: Value,
+  attributes: OpAttributes["groupNorm"],
+): Value {
+  return x.builder.apply("groupNorm", [x, scale, shift], attributes);
 }
 
 export function layerNorm(x: Value, weight: Value, bias: Value, epsilon: number): Value {

@@ -1,4 +1,5 @@
 export { buildGraph, GraphBuilder, type Value } from "./builder.ts";
+export { graphFlops, peakActivationBytes } from "./flops.ts";
 export {
   add,
   argmin,

@@ -16,8 +16,9 @@ export type Padding = readonly [number, number, number, number];
 type None = Readonly<Record<never, never>>;
 
 /**
- * Every operation with its attributes. Maps are [batch, channel, height, width]; blocked maps are
- * [batch, channel / block, height, width, block], the layout in which ONNX Runtime's convolutions work.
+ * Every operation with its attributes. Maps are [batch, channel, height, width]. A blocked map has the shape
+ * of a map and its values in another order, that of [batch, channel / block, height, width, block], in which
+ * ONNX Runtime's convolutions work; elementwise operations do not mind the order.
  */
 export interface OpAttributes {
   /** A value given at every run. */
@@ -40,7 +41,10 @@ export interface OpAttributes {
   conv2d: { readonly stride: number; readonly padding: Padding };
   /** x [B,C,H,W], weight [C,O,s,s], bias [O]?; kernel equals stride, so that outputs do not overlap. */
   convTranspose2d: None;
-  /** Mean 0 and variance 1 over each group of channels of a map; no affine part. */
+  /**
+   * x [B,C,H,W], scale and shift [B or 1,C,h,w]: mean 0 and variance 1 over each group of channels, then
+   * times scale plus shift, whose cells each cover H/h x W/w cells of x (one cell: a number a channel).
+   */
   groupNorm: { readonly groups: number; readonly epsilon: number };
   /** x [..., C], weight [C], bias [C]: mean 0, variance 1 over the last axis, then affine. */
   layerNorm: { readonly epsilon: number };
@@ -68,12 +72,21 @@ export interface OpAttributes {
   concat: { readonly axis: number };
   /** Each cell of a map becomes factor x factor equal cells. */
   resizeNearest: { readonly factor: number };
-  /** [B,C,H,W] to [B,ceil(C/block),H,W,block]; missing channels are zeros. */
+  /** A map to a blocked map; the block divides the channels. */
   toBlocked: { readonly block: number };
-  /** Back from blocks, dropping channels past `channels`. */
-  fromBlocked: { readonly channels: number };
-  /** x blocked; weight [O/block, C/block, kh, kw, block (in), block (out)]; bias [O], which may lack the last block's padding. */
-  blockedConv2d: { readonly stride: number; readonly padding: Padding };
+  /** A blocked map to a map, dropping channels past `channels`. */
+  fromBlocked: { readonly block: number; readonly channels: number };
+  /** A blocked map [B,C,H,W] to a sequence of tokens [B,HW,C]. */
+  blockedToTokens: { readonly block: number };
+  /** A sequence of tokens [B,HW,C] to a blocked map [B,C,H,W]. */
+  tokensToBlocked: { readonly block: number; readonly height: number; readonly width: number };
+  /**
+   * x blocked [B,C,H,W]; weight [O,C,kh,kw] in the order of [O/block, C/block, kh, kw, block (in), block (out)];
+   * bias [O]?; sum?, a blocked map that is added to the result, a blocked map.
+   */
+  blockedConv2d: { readonly block: number; readonly stride: number; readonly padding: Padding };
+  /** groupNorm of a blocked map with blocked scale and shift. */
+  blockedGroupNorm: { readonly block: number; readonly groups: number; readonly epsilon: number };
 }
 
 export type OpName = keyof OpAttributes;
@@ -161,12 +174,9 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
     },
   },
   groupNorm: {
-    ...UNARY,
-    infer: ([x], { groups }) => {
-      const channels = rank(x!, 4)[1]!;
-      wanted(channels % groups === 0, `channels that ${groups} groups divide`, `${channels}`);
-      return x!;
-    },
+    arity: [3, 3],
+    differentiable: true,
+    infer: (inputs, { groups }) => normalised(inputs, groups),
   },
   layerNorm: { arity: [3, 3], differentiable: true, infer: ([x, ...affine]) => lastAxisAffine(x!, affine) },
   rmsNorm: { arity: [2, 2], differentiable: true, infer: ([x, ...affine]) => lastAxisAffine(x!, affine) },
@@ -274,38 +284,70 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   toBlocked: {
     ...UNARY,
     infer: ([x], { block }) => {
-      const [batch, channels, height, width] = rank(x!, 4);
-      return { dtype: x!.dtype, shape: [batch!, Math.ceil(channels! / block), height!, width!, block] };
+      const channels = rank(x!, 4)[1]!;
+      wanted(channels % block === 0, `a multiple of ${block} channels`, `${channels}`);
+      return x!;
     },
   },
   fromBlocked: {
     ...UNARY,
     infer: ([x], { channels }) => {
-      const [batch, blocks, height, width, block] = rank(x!, 5);
-      wanted(Math.ceil(channels / block!) === blocks, `${blocks} blocks of ${block}`, `${channels} channels`);
+      const [batch, all, height, width] = rank(x!, 4);
+      wanted(channels <= all!, `at most ${all} channels`, `${channels}`);
       return { dtype: x!.dtype, shape: [batch!, channels, height!, width!] };
     },
   },
-  blockedConv2d: {
-    arity: [2, 3],
-    differentiable: true,
-    infer: ([x, weight, bias], { stride, padding }) => {
-      const [batch, blocks, height, width, block] = rank(x!, 5);
-      const [out, inner, kh, kw, blockIn, blockOut] = rank(weight!, 6);
-      wanted(
-        blocks === inner && block === blockIn && block === blockOut,
-        `a weight of [*,${blocks},*,*,${block},${block}]`,
-        formatShape(weight!.shape),
-      );
-      if (bias) {
-        const fits = bias.shape.length === 1 && Math.ceil(bias.shape[0]! / block!) === out;
-        wanted(fits, `a bias for ${out} blocks of ${block}`, formatShape(bias.shape));
-      }
-      const [h, w] = convolvedSize([height!, width!], [kh!, kw!], stride, padding);
-      return { dtype: x!.dtype, shape: [batch!, out!, h, w, block!] };
+  blockedToTokens: {
+    ...UNARY,
+    infer: ([x]) => {
+      const [batch, channels, height, width] = rank(x!, 4);
+      return { dtype: x!.dtype, shape: [batch!, height! * width!, channels!] };
     },
   },
+  tokensToBlocked: {
+    ...UNARY,
+    infer: ([x], { block, height, width }) => {
+      const [batch, length, channels] = rank(x!, 3);
+      wanted(length === height * width, `${height * width} tokens`, `${length}`);
+      wanted(channels! % block === 0, `a multiple of ${block} channels`, `${channels}`);
+      return { dtype: x!.dtype, shape: [batch!, channels!, height, width] };
+    },
+  },
+  blockedConv2d: {
+    arity: [2, 4],
+    differentiable: true,
+    infer: ([x, weight, bias, sum], { block, stride, padding }) => {
+      const [batch, channels, height, width] = rank(x!, 4);
+      const [out, inner, kh, kw] = rank(weight!, 4);
+      wanted(channels === inner, `${inner} channels, the weight's`, `${channels}`);
+      wanted(inner! % block === 0 && out! % block === 0, `multiples of ${block}`, formatShape(weight!.shape));
+      if (bias) wanted(bias.shape.join() === `${out}`, `a bias of [${out}]`, formatShape(bias.shape));
+      const shape = [batch!, out!, ...convolvedSize([height!, width!], [kh!, kw!], stride, padding)];
+      if (sum)
+        wanted(sum.shape.join() === shape.join(), `a sum of ${formatShape(shape)}`, formatShape(sum.shape));
+      return { dtype: x!.dtype, shape };
+    },
+  },
+  blockedGroupNorm: {
+    arity: [3, 3],
+    differentiable: true,
+    infer: (inputs, { groups }) => normalised(inputs, groups),
+  },
 };
+
+function normalised([x, ...affine]: readonly Signature[], groups: number): Signature {
+  const [batch, channels, height, width] = rank(x!, 4);
+  wanted(channels! % groups === 0, `channels that ${groups} groups divide`, `${channels}`);
+  for (const operand of affine) {
+    const [rows, same, h, w] = rank(operand, 4);
+    wanted(
+      (rows === 1 || rows === batch) && same === channels && height! % h! === 0 && width! % w! === 0,
+      `[${batch} or 1,${channels},h,w] with h dividing ${height} and w dividing ${width}`,
+      formatShape(operand.shape),
+    );
+  }
+  return x!;
+}
 
 /** The shape that two shapes broadcast to, by NumPy's rule. */
 export function broadcast(a: readonly number[], b: readonly number[]): number[] {

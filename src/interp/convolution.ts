@@ -1,6 +1,5 @@
 import { product } from "../base/mod.ts";
 import type { Node, Padding } from "../graph/mod.ts";
-import { copyView } from "./strided.ts";
 import type { Values } from "./values.ts";
 
 /** Cross-correlation of x [B,C,H,W] with weight [O,C,kh,kw], plus bias [O]. */
@@ -37,60 +36,8 @@ export function convTranspose2d(
   return out;
 }
 
-/** [B,C,H,W] to [B,ceil(C/block),H,W,block]; missing channels are zeros. */
-export function toBlocked(node: Node<"toBlocked">, [x]: readonly Values[]): Float64Array {
-  const [batch, channels, height, width] = x!.shape as [number, number, number, number];
-  const [, blocks, , , block] = node.shape as [number, number, number, number, number];
-  const [area, padded] = [height * width, blocks * block];
-  const full = new Float64Array(batch * padded * area);
-  for (let b = 0; b < batch; b++) {
-    const image = x!.data.subarray(b * channels * area, (b + 1) * channels * area);
-    full.set(image, b * padded * area);
-  }
-  return copyView(full, 0, [batch * blocks, area, block], [block * area, 1, area]);
-}
-
-/** Back from blocks, dropping the channels past the node's. */
-export function fromBlocked(node: Node<"fromBlocked">, [x]: readonly Values[]): Float64Array {
-  const [batch, channels, height, width] = node.shape as [number, number, number, number];
-  const { shape, data } = unblock(x!);
-  const area = height * width;
-  return copyView(data, 0, [batch, channels * area], [shape[1]! * area, 1]);
-}
-
-/** conv2d on blocked maps: weight [O/block, C/block, kh, kw, block in, block out]. */
-export function blockedConv2d(
-  node: Node<"blockedConv2d">,
-  [x, weight, bias]: readonly Values[],
-): Float64Array {
-  const { stride, padding } = node.attributes;
-  const [batch, blocks, height, width, block] = node.shape as [number, number, number, number, number];
-  const [outer, inner, kh, kw] = weight!.shape as [number, number, number, number];
-  const [area, square] = [kh * kw, block * block];
-  const plainWeight = {
-    shape: [outer * block, inner * block, kh, kw],
-    data: copyView(
-      weight!.data,
-      0,
-      [outer, block, inner, block, area],
-      [inner * area * square, 1, area * square, block, square],
-    ),
-  };
-  const plainShape = [batch, blocks * block, height, width];
-  const data = convolve(unblock(x!), plainWeight, bias, plainShape, stride, padding);
-  const size = height * width;
-  return copyView(data, 0, [batch * blocks, size, block], [block * size, 1, size]);
-}
-
-/** A blocked map [B,N,H,W,block] as [B,N*block,H,W]. */
-function unblock({ shape, data }: Values): Values {
-  const [batch, blocks, height, width, block] = shape as [number, number, number, number, number];
-  const area = height * width;
-  const plain = copyView(data, 0, [batch * blocks, block, area], [area * block, 1, block]);
-  return { shape: [batch, blocks * block, height, width], data: plain };
-}
-
-function convolve(
+/** Cross-correlation of plain maps; `shape` is the result's. */
+export function convolve(
   x: Values,
   weight: Values,
   bias: Values | undefined,

@@ -1,5 +1,13 @@
 import type { Node, OpName } from "../graph/mod.ts";
-import { blockedConv2d, conv2d, convTranspose2d, fromBlocked, toBlocked } from "./convolution.ts";
+import {
+  blockedConv2d,
+  blockedGroupNorm,
+  blockedToTokens,
+  fromBlocked,
+  toBlocked,
+  tokensToBlocked,
+} from "./blocked.ts";
+import { conv2d, convTranspose2d } from "./convolution.ts";
 import { binary, silu, unary } from "./elementwise.ts";
 import { argmin, concat, gather, reduceSum, resizeNearest, slice, transpose } from "./layout.ts";
 import { groupNorm, layerNorm, rmsNorm } from "./normalization.ts";
@@ -37,5 +45,8 @@ export const KERNELS: { readonly [K in Exclude<OpName, "input" | "parameter">]: 
   resizeNearest,
   toBlocked,
   fromBlocked,
+  blockedToTokens,
+  tokensToBlocked,
   blockedConv2d,
+  blockedGroupNorm,
 };

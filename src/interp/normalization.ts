@@ -1,11 +1,31 @@
 import type { Node } from "../graph/mod.ts";
 import type { Values } from "./values.ts";
 
-/** Mean 0 and (biased) variance 1 over each group of channels of [B, C, H, W]. */
-export function groupNorm(node: Node<"groupNorm">, [x]: readonly Values[]): Float64Array {
-  const { groups, epsilon } = node.attributes;
-  const [batch] = node.shape;
-  return standardize(x!.data, x!.data.length / (batch! * groups), epsilon);
+/**
+ * Mean 0 and (biased) variance 1 over each group of channels of [B,C,H,W], then times scale plus shift, both
+ * [B or 1,C,h,w] and spread over cells of H/h x W/w.
+ */
+export function groupNorm(
+  { shape, attributes }: Pick<Node<"groupNorm">, "shape" | "attributes">,
+  [x, scale, shift]: readonly Values[],
+): Float64Array {
+  const [batch, channels, height, width] = shape as [number, number, number, number];
+  const out = standardize(x!.data, x!.data.length / (batch * attributes.groups), attributes.epsilon);
+  const at = (operand: Values, b: number, c: number, y: number, z: number) => {
+    const [rows, , h, w] = operand.shape as [number, number, number, number];
+    const row = rows === 1 ? 0 : b;
+    return operand.data[
+      ((row * channels + c) * h + Math.floor((y * h) / height)) * w + Math.floor((z * w) / width)
+    ]!;
+  };
+  for (let i = 0; i < out.length; i++) {
+    const z = i % width;
+    const y = Math.floor(i / width) % height;
+    const c = Math.floor(i / (width * height)) % channels;
+    const b = Math.floor(i / (width * height * channels));
+    out[i] = out[i]! * at(scale!, b, c, y, z) + at(shift!, b, c, y, z);
+  }
+  return out;
 }
 
 /** Mean 0 and (biased) variance 1 over the last axis, then `* weight + bias`. */

@@ -5,7 +5,6 @@ import {
   groupNorm,
   layerNorm,
   matmul,
-  mul,
   type Padding,
   reshape,
   rmsNorm,
@@ -54,11 +53,14 @@ export function halveMap(s: Scope, x: Value): Value {
 
 /** Group norm of a map with weight [C] and bias [C]. */
 export function affineGroupNorm(s: Scope, x: Value, groups: number, epsilon: number): Value {
-  const channels = channelsOf(x);
-  const normal = groupNorm(x, { groups, epsilon });
-  const weight = reshape(s.parameter("weight", [channels]), [channels, 1, 1]);
-  const bias = reshape(s.parameter("bias", [channels]), [channels, 1, 1]);
-  return add(mul(normal, weight), bias);
+  const scale = perChannel(s.parameter("weight", [channelsOf(x)]));
+  const shift = perChannel(s.parameter("bias", [channelsOf(x)]));
+  return groupNorm(x, scale, shift, { groups, epsilon });
+}
+
+/** Numbers [C] as a map [1,C,1,1]. */
+export function perChannel(x: Value): Value {
+  return reshape(x, [1, x.shape[0]!, 1, 1]);
 }
 
 /** Layer norm over the last axis with weight and bias. */

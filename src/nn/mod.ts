@@ -9,5 +9,6 @@ export {
   halveMap,
   linear,
   NO_PADDING,
+  perChannel,
 } from "./layers.ts";
 export { Scope } from "./scope.ts";

@@ -1,15 +1,13 @@
-import { product } from "../base/mod.ts";
-import {
-  type Graph,
-  type Node,
-  type OpName,
-  type Padding,
-  type SequenceLayout,
-  sequence,
-} from "../graph/mod.ts";
+import type { Graph, Node, OpName, Padding } from "../graph/mod.ts";
 import { float32 } from "../tensor/mod.ts";
+import { lowerAttention } from "./attention.ts";
 import type { Emitter } from "./emitter.ts";
+import { lowerBlockedGroupNorm, lowerGroupNorm, NEAREST } from "./group-norm.ts";
 import { ONNX_TYPE } from "./proto.ts";
+
+/** Domains of ONNX Runtime's own operations. */
+export const MICROSOFT = "com.microsoft";
+export const BLOCKED = "com.microsoft.nchwc";
 
 /** What a lowering sees: the node, its graph for the shapes of its inputs, and their ONNX names. */
 export interface LoweringContext<K extends OpName> {
@@ -43,20 +41,7 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
     const kernel = graph.nodes[node.inputs[1]!]!.shape.slice(2);
     return emit.emit("ConvTranspose", inputs, { kernel_shape: { ints: kernel }, strides: { ints: kernel } });
   },
-  groupNorm: ({ emit, node, inputs }) => {
-    const { groups, epsilon } = node.attributes;
-    const [batch, ...rest] = node.shape;
-    const grouped = emit.emit("Reshape", [
-      inputs[0]!,
-      emit.integers([batch!, groups, product(rest) / groups]),
-    ]);
-    const ones = emit.constant(float32([groups], new Array(groups).fill(1)));
-    const zeros = emit.constant(float32([groups], new Array(groups).fill(0)));
-    const normal = emit.emit("InstanceNormalization", [grouped, ones, zeros], {
-      epsilon: { float: epsilon },
-    });
-    return emit.emit("Reshape", [normal, emit.integers(node.shape)]);
-  },
+  groupNorm: lowerGroupNorm,
   layerNorm: ({ emit, node, inputs }) =>
     emit.emit("LayerNormalization", inputs, {
       axis: { int: -1 },
@@ -83,30 +68,29 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
   resizeNearest: ({ emit, node, inputs }) => {
     const { factor } = node.attributes;
     const scales = emit.constant(float32([4], [1, 1, factor, factor]));
-    return emit.emit("Resize", [inputs[0]!, "", scales], {
-      mode: { string: "nearest" },
-      coordinate_transformation_mode: { string: "asymmetric" },
-      nearest_mode: { string: "floor" },
-    });
+    return emit.emit("Resize", [inputs[0]!, "", scales], NEAREST);
   },
   toBlocked: ({ emit, inputs }) => emit.emit(`${BLOCKED}:ReorderInput`, inputs),
   fromBlocked: ({ emit, node, inputs }) =>
     emit.emit(`${BLOCKED}:ReorderOutput`, inputs, { channels: { int: node.attributes.channels } }),
-  blockedConv2d: ({ emit, graph, node, inputs }) => {
-    // The runtime knows blocked weights by their plain shape [O,C,kh,kw].
-    const [outer, inner, kh, kw, blockIn, blockOut] = graph.nodes[node.inputs[1]!]!.shape as number[];
-    const plain = [outer! * blockOut!, inner! * blockIn!, kh!, kw!];
-    const weight = emit.emit("Reshape", [inputs[1]!, emit.integers(plain)]);
-    return emit.emit(
-      `${BLOCKED}:Conv`,
-      [inputs[0]!, weight, ...inputs.slice(2)],
-      convolution([kh!, kw!], node.attributes),
-    );
+  blockedToTokens: ({ emit, node, inputs }) => {
+    const attributes = { channels: { int: node.shape[2]! }, channels_last: { int: 1 } };
+    const rows = emit.emit(`${BLOCKED}:ReorderOutput`, inputs, attributes);
+    return emit.emit("Reshape", [rows, emit.integers(node.shape)]);
   },
+  tokensToBlocked: ({ emit, node, inputs }) => {
+    const [batch, channels, height, width] = node.shape as [number, number, number, number];
+    const rows = emit.emit("Reshape", [inputs[0]!, emit.integers([batch, height, width, channels])]);
+    return emit.emit(`${BLOCKED}:ReorderInput`, [rows], { channels_last: { int: 1 } });
+  },
+  blockedConv2d: ({ emit, graph, node, inputs }) =>
+    emit.emit(
+      `${BLOCKED}:Conv`,
+      inputs,
+      convolution(graph.nodes[node.inputs[1]!]!.shape.slice(2), node.attributes),
+    ),
+  blockedGroupNorm: lowerBlockedGroupNorm,
 };
-
-const MICROSOFT = "com.microsoft";
-const BLOCKED = "com.microsoft.nchwc";
 
 function convolution(kernel: readonly number[], { stride, padding }: { stride: number; padding: Padding }) {
   return {
@@ -127,42 +111,4 @@ function lowerMatmul({ emit, graph, node, inputs }: LoweringContext<"matmul">): 
     a.shape.length === 2 ? inputs[0]! : emit.emit("Reshape", [inputs[0]!, emit.integers([-1, inner])]);
   const product = emit.emit("Gemm", [rows, inputs[1]!], { transB: { int: 1 } });
   return a.shape.length === 2 ? product : emit.emit("Reshape", [product, emit.integers(node.shape)]);
-}
-
-/** Scores, softmax and mix as batched products; the channel-first layout needs no transposition at all. */
-function lowerAttention({ emit, graph, node, inputs }: LoweringContext<"attention">): string {
-  const { heads, scale, queries, keys } = node.attributes;
-  const [q, k, v, bias] = node.inputs.map((id) => graph.nodes[id]!);
-  const split = (name: string, x: Node, layout: SequenceLayout) => {
-    const { batch, length, channels } = sequence(x, layout);
-    if (layout === "channels") {
-      return emit.emit("Reshape", [name, emit.integers([batch, heads, channels / heads, length])]);
-    }
-    const apart = emit.emit("Reshape", [name, emit.integers([batch, length, heads, channels / heads])]);
-    return emit.emit("Transpose", [apart], { perm: { ints: [0, 2, 1, 3] } });
-  };
-  let scores = emit.emit(
-    `${MICROSOFT}:FusedMatMul`,
-    [split(inputs[0]!, q!, queries), split(inputs[1]!, k!, keys)],
-    {
-      alpha: { float: scale },
-      transA: { int: queries === "channels" ? 1 : 0 },
-      transB: { int: keys === "tokens" ? 1 : 0 },
-    },
-  );
-  if (bias) scores = emit.emit("Add", [scores, inputs[3]!]);
-  const weights = emit.emit("Softmax", [scores], { axis: { int: -1 } });
-  const values = split(inputs[2]!, v!, keys);
-  if (queries === "channels") {
-    const mixed = emit.emit(`${MICROSOFT}:FusedMatMul`, [values, weights], {
-      transA: { int: keys === "tokens" ? 1 : 0 },
-      transB: { int: 1 },
-    });
-    return emit.emit("Reshape", [mixed, emit.integers(node.shape)]);
-  }
-  const mixed = emit.emit(`${MICROSOFT}:FusedMatMul`, [weights, values], {
-    transB: { int: keys === "channels" ? 1 : 0 },
-  });
-  const together = emit.emit("Transpose", [mixed], { perm: { ints: [0, 2, 1, 3] } });
-  return emit.emit("Reshape", [together, emit.integers(node.shape)]);
 }

@@ -1,13 +1,8 @@
 import { randomInt } from "node:crypto";
 import { KandinskyError } from "../base/mod.ts";
 import {
-  denoiserOf,
-  dynamicThreshold,
   evaluationTimes,
-  hardClip,
   type Ladder,
-  type Limiter,
-  type Network,
   NOISE_SOURCES,
   PROFILES,
   planLadder,
@@ -16,9 +11,9 @@ import {
   stateAfter,
 } from "../diffusion/mod.ts";
 import { checkPicture, latentPreview, type Picture, pictureFromTensor } from "../image/mod.ts";
-import { chunkAttention, convolveBeforeResize, type Pass } from "../passes/mod.ts";
 import { type Device, type Engine, startEngine } from "../runtime/mod.ts";
-import { concatRows, row, type Tensor } from "../tensor/mod.ts";
+import { row, type Tensor } from "../tensor/mod.ts";
+import { contextOf, denoiserOfBatch } from "./denoise.node.ts";
 import type { GenerateEvent, Notice, RunState } from "./events.ts";
 import { SideEvents } from "./merge.ts";
 import { pictureMetadata } from "./metadata.ts";
@@ -31,10 +26,11 @@ import {
 } from "./model.node.ts";
 import { MovqRunner } from "./movq-runner.node.ts";
 import { type OnPack, PackStore } from "./packing.node.ts";
+import { passesFor } from "./passes.node.ts";
 import { type GenerateRequest, type Job, type PictureJob, resolveRequest } from "./request.ts";
 import { encodeText } from "./t5-runner.node.ts";
-import { finishContext, MAX_TOKENS, planText, projectionInput, type TextPlan, unetMasks } from "./text.ts";
-import { isFinite32, notFinite, type PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
+import { MAX_TOKENS, planText, type TextPlan, unetMasks } from "./text.ts";
+import { type PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
 
 export interface LoadOptions {
   /** Folder in the diffusers layout; the embedded nano model by default. */
@@ -61,12 +57,8 @@ interface Running {
   readonly movq: MovqRunner;
 }
 
-/** Scores of one attention larger than this are computed for a part of the queries at a time. */
-const MAX_SCORE_BYTES = 128e6;
-
-const PASSES: readonly Pass[] = [convolveBeforeResize, chunkAttention(MAX_SCORE_BYTES)];
-
-/** Latent cells drawn together, so that small pictures share the work of a step. */
+/** What is done to every graph before it runs. */
+export /** Latent cells drawn together, so that small pictures share the work of a step. */
 const CELLS_TOGETHER = 2048;
 const PICTURES_TOGETHER = 8;
 
@@ -161,10 +153,11 @@ export class Kandinsky3 implements AsyncDisposable {
     const { unet, movq, info } = this.#opened;
     const store = new PackStore(info.folder, cache, (progress) => this.#onPack(progress));
     const workshop = { engine, store };
+    const passes = await passesFor(engine);
     return {
       ...workshop,
-      unet: new UNetRunner(workshop, unet.part, unet.config, PASSES),
-      movq: new MovqRunner(workshop, movq.part, movq.config, PASSES),
+      unet: new UNetRunner(workshop, unet.part, unet.config, passes),
+      movq: new MovqRunner(workshop, movq.part, movq.config, passes),
     };
   }
 
@@ -219,11 +212,7 @@ export class Kandinsky3 implements AsyncDisposable {
     );
     const resumed = resume?.current?.pictures.join() === pictures.join() ? resume.current.sampler : undefined;
     const start: SamplerState = resumed ?? { index: 0, x: noise.start };
-    const denoiser = denoiserOf(networkOf(prepared, plan), {
-      prediction: scheduler.prediction,
-      limit: this.#limitOf(job),
-      ...(plan.unconditional.length === 0 ? {} : { guidance: guidanceOf(job) }),
-    });
+    const denoiser = denoiserOfBatch(prepared, plan, job, scheduler);
     let latents = start.x;
     let since = performance.now();
     for await (const step of SAMPLERS[job.sampler].run(denoiser, start, ladder, noise.step)) {
@@ -276,49 +265,14 @@ export class Kandinsky3 implements AsyncDisposable {
     const halves = [...plan.unconditional, ...plan.conditional];
     const needsNull = job.profile === "native" && plan.unconditional.some((half) => half.row === undefined);
     const nullEmbedding = needsNull ? await readNullEmbedding(this.#opened) : undefined;
-    const projected = await unet.project(projectionInput(hidden, halves, plan.rows, job.profile));
     return unet.prepare({
-      context: finishContext(projected, halves, job.profile, nullEmbedding),
+      context: await contextOf(unet, plan, hidden, job.profile, nullEmbedding),
       ...unetMasks(halves, plan.paddedLength, job.profile),
       times: evaluationTimes(ladder),
       height: job.height / this.info.cell,
       width: job.width / this.info.cell,
     });
   }
-
-  #limitOf(job: Job): Limiter {
-    if (job.threshold !== undefined) return dynamicThreshold(job.threshold);
-    if (job.clip !== undefined) return hardClip(job.clip);
-    return PROFILES[job.profile].limit(this.#opened.scheduler);
-  }
-}
-
-/**
- * The network of a prepared batch. Its rows are the unconditional halves, then the conditional ones; where a
- * step is not guided their results are simply not used.
- */
-function networkOf(prepared: PreparedUNet, plan: TextPlan): Network {
-  const count = plan.conditional.length;
-  return async (x, { index }) => {
-    const sample = plan.unconditional.length === 0 ? x : concatRows([x, x]);
-    const prediction = await prepared.evaluate(sample, index);
-    if (!isFinite32(prediction))
-      throw notFinite("the U-Net's result is not finite", await prepared.blame(sample, index));
-    if (plan.unconditional.length === 0) return { conditional: prediction };
-    return {
-      unconditional: rows(prediction, 0, count),
-      conditional: rows(prediction, count, 2 * count),
-    };
-  };
-}
-
-function rows(t: Tensor<"float32">, from: number, to: number): Tensor<"float32"> {
-  return concatRows(Array.from({ length: to - from }, (_, i) => row(t, from + i)));
-}
-
-function guidanceOf({ guidance, guidanceRescale, guidanceInterval }: Job) {
-  const interval = guidanceInterval && { low: guidanceInterval[0], high: guidanceInterval[1] };
-  return { weight: guidance, rescale: guidanceRescale, ...(interval === undefined ? {} : { interval }) };
 }
 
 function previewsOf(x0: Tensor<"float32">, draw: (x0: Tensor<"float32">) => Picture): Picture[] {

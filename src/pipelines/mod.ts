@@ -1,5 +1,28 @@
+export { contextOf, type DenoisingSettings, denoiserOfBatch } from "./denoise.node.ts";
 export type { GenerateEvent, Notice, RunState, Stage } from "./events.ts";
 export { type GenerateOptions, Kandinsky3, type LoadOptions } from "./kandinsky3.node.ts";
-export { EMBEDDED_MODEL, type ModelInfo } from "./model.node.ts";
-export { PACK_FOLDER, packedBytes, removePacked } from "./packing.node.ts";
+export {
+  bindMovq,
+  bindTextEncoder,
+  bindUNet,
+  EMBEDDED_MODEL,
+  type ModelInfo,
+  type ModelPart,
+  type OpenedModel,
+  openModel,
+} from "./model.node.ts";
+export { MovqRunner } from "./movq-runner.node.ts";
+export { type BoundPart, PACK_FOLDER, PackStore, packedBytes, removePacked } from "./packing.node.ts";
+export { passesFor } from "./passes.node.ts";
+export { foldPart, loadFolded, loadWithCasts, type Workshop } from "./program.node.ts";
 export { type GenerateRequest, generateRequest, type Job, type PictureJob } from "./request.ts";
+export { encodeText } from "./t5-runner.node.ts";
+export {
+  type Conditioning,
+  MAX_TOKENS,
+  planText,
+  projectionInput,
+  type TextPlan,
+  unetMasks,
+} from "./text.ts";
+export { type PreparedUNet, type UNetInputs, UNetRunner } from "./unet-runner.node.ts";

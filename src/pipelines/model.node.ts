@@ -8,6 +8,7 @@ import {
   openModelFolder,
   readTensorAsFloat32,
   requirePart,
+  type WeightPart,
 } from "../checkpoint/mod.ts";
 import { type ProfileName, parseSchedulerConfig, type SchedulerConfig } from "../diffusion/mod.ts";
 import type { PreviewMatrix } from "../image/mod.ts";
@@ -43,15 +44,21 @@ export interface ModelInfo {
   readonly hasNullEmbedding: boolean;
 }
 
+/** One network of a model: its configuration, and where its weights lie. */
+export interface ModelPart<Config> {
+  readonly config: Config;
+  readonly part: BoundPart;
+}
+
 /** An opened model: configurations, tokenizer, and where every weight lies. */
 export interface OpenedModel {
   readonly info: ModelInfo;
   readonly folder: ModelFolder;
   readonly tokenizer: Tokenizer;
   readonly scheduler: SchedulerConfig;
-  readonly text: { readonly config: T5Config; readonly part: BoundPart };
-  readonly unet: { readonly config: UNetConfig; readonly part: BoundPart };
-  readonly movq: { readonly config: MovqConfig; readonly part: BoundPart };
+  readonly text: ModelPart<T5Config>;
+  readonly unet: ModelPart<UNetConfig>;
+  readonly movq: ModelPart<MovqConfig>;
   /** Latent to rough colours, where the folder has one. */
   readonly preview: PreviewMatrix | undefined;
 }
@@ -67,9 +74,9 @@ export async function openModel(path: string): Promise<OpenedModel> {
   const movq = requirePart(folder, "movq");
   const schedule = requirePart(folder, "scheduler");
   const tokenizer = await loadTokenizer(requirePart(folder, "tokenizer").folder);
-  const textConfig = parseT5Config(text.config, text.configFile);
-  const unetConfig = parseUNetConfig(unet.config, unet.configFile);
-  const movqConfig = parseMovqConfig(movq.config, movq.configFile);
+  const parts = { text: bindTextEncoder(text), unet: bindUNet(unet), movq: bindMovq(movq) };
+  const unetConfig = parts.unet.config;
+  const movqConfig = parts.movq.config;
   const cell = 2 ** (movqConfig.blockOutChannels.length - 1);
   const unit = cell * 2 ** (unetConfig.blockOutChannels.length - 1);
   return {
@@ -85,32 +92,31 @@ export async function openModel(path: string): Promise<OpenedModel> {
       hasNullEmbedding: folder.nullEmbedding !== undefined,
     },
     scheduler: parseSchedulerConfig(schedule.config, schedule.configFile),
-    text: {
-      config: textConfig,
-      part: {
-        name: "text_encoder",
-        folder: text.folder,
-        entries: bind(t5Parameters(textConfig), text, { what: "the text encoder", aliases: TIED_EMBEDDING }),
-      },
-    },
-    unet: {
-      config: unetConfig,
-      part: {
-        name: "unet",
-        folder: unet.folder,
-        entries: bind(unetParameters(unetConfig), unet, { what: "the U-Net" }),
-      },
-    },
-    movq: {
-      config: movqConfig,
-      part: {
-        name: "movq",
-        folder: movq.folder,
-        entries: bind(movqParameters(movqConfig), movq, { what: "the MoVQ" }),
-      },
-    },
+    ...parts,
     preview: await readPreview(folder.root),
   };
+}
+
+/** The text encoder of its folder. Throws as `parseT5Config` and `bind` do. */
+export function bindTextEncoder(part: WeightPart): ModelPart<T5Config> {
+  const config = parseT5Config(part.config, part.configFile);
+  const options = { what: "the text encoder", aliases: TIED_EMBEDDING };
+  const entries = bind(t5Parameters(config), part, options);
+  return { config, part: { name: "text_encoder", folder: part.folder, entries } };
+}
+
+/** The U-Net, with the text projection, of its folder. Throws as `parseUNetConfig` and `bind` do. */
+export function bindUNet(part: WeightPart): ModelPart<UNetConfig> {
+  const config = parseUNetConfig(part.config, part.configFile);
+  const entries = bind(unetParameters(config), part, { what: "the U-Net" });
+  return { config, part: { name: "unet", folder: part.folder, entries } };
+}
+
+/** The autoencoder of its folder. Throws as `parseMovqConfig` and `bind` do. */
+export function bindMovq(part: WeightPart): ModelPart<MovqConfig> {
+  const config = parseMovqConfig(part.config, part.configFile);
+  const entries = bind(movqParameters(config), part, { what: "the MoVQ" });
+  return { config, part: { name: "movq", folder: part.folder, entries } };
 }
 
 const TIED_EMBEDDING = { "encoder.embed_tokens.weight": "shared.weight" };

@@ -19,7 +19,7 @@ import {
   transpose,
   type Value,
 } from "../../graph/mod.ts";
-import { affineGroupNorm, channelLinear, channelsOf, conv, Scope } from "../../nn/mod.ts";
+import { affineGroupNorm, channelLinear, channelsOf, conv, perChannel, Scope } from "../../nn/mod.ts";
 import type { MovqConfig } from "./config.ts";
 
 /** Sizes of a picture batch in pixels (encoder) or of a latent batch in cells (decoder, quantiser). */
@@ -139,20 +139,20 @@ function middle(s: Scope, x: Value, norm: Norm, normName: string): Value {
   return s.tap(resBlock(s.at("resnets.1"), x, channelsOf(x), norm));
 }
 
-/** GN(x) * conv_y(z) + conv_b(z), with z brought to x's size by nearest neighbour. */
+/**
+ * (GN(x) * weight + bias) * conv_y(z) + conv_b(z), with z brought to x's size by nearest neighbour. A 1x1
+ * convolution commutes with that resize, so scale and shift are computed at z's size and the norm spreads them.
+ */
 function spatialNorm(s: Scope, x: Value, latents: Value): Value {
   const channels = channelsOf(x);
-  const z = resizeNearest(latents, x.shape[2]! / latents.shape[2]!);
   const n = s.at("norm_layer");
-  const perChannel = [channels, 1, 1];
-  const normal = add(
-    mul(
-      groupNorm(x, { groups: SPATIAL_NORM_GROUPS, epsilon: NORM_EPSILON }),
-      reshape(n.parameter("weight", [channels]), perChannel),
-    ),
-    reshape(n.parameter("bias", [channels]), perChannel),
+  const y = conv(s.at("conv_y"), latents, channels, 1);
+  const scale = mul(y, perChannel(n.parameter("weight", [channels])));
+  const shift = add(
+    mul(y, perChannel(n.parameter("bias", [channels]))),
+    conv(s.at("conv_b"), latents, channels, 1),
   );
-  return add(mul(normal, conv(s.at("conv_y"), z, channels, 1)), conv(s.at("conv_b"), z, channels, 1));
+  return groupNorm(x, scale, shift, { groups: SPATIAL_NORM_GROUPS, epsilon: NORM_EPSILON });
 }
 
 /** Every weight of encoder, decoder and quantiser with its full shape, by checkpoint key. */

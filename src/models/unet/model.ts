@@ -255,8 +255,10 @@ function conditionalGroupNorm(s: Scope, x: Value, { activeTime, step, config }: 
   const perMap = [steps!, batch!, channels, 1, 1];
   const scale = reshape(add(slice(modulation, 2, 0, channels), 1), perMap);
   const shift = reshape(slice(modulation, 2, channels, 2 * channels), perMap);
-  const normal = groupNorm(x, { groups: config.groups, epsilon: NORM_EPSILON });
-  return add(mul(normal, gather(scale, step)), gather(shift, step));
+  return groupNorm(x, gather(scale, step), gather(shift, step), {
+    groups: config.groups,
+    epsilon: NORM_EPSILON,
+  });
 }
 
 function selfAttentionBlock(s: Scope, x: Value, condition: Condition): Value {

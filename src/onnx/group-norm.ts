@@ -1,0 +1,184 @@
+import { product } from "../base/mod.ts";
+import type { Node } from "../graph/mod.ts";
+import { float32 } from "../tensor/mod.ts";
+import type { Emitter } from "./emitter.ts";
+import { BLOCKED, type LoweringContext } from "./lowerings.ts";
+
+/** Instance norm of the groups, then scale and shift spread over the map. */
+export function lowerGroupNorm({ emit, graph, node, inputs }: LoweringContext<"groupNorm">): string {
+  const { groups, epsilon } = node.attributes;
+  const [x, scale, shift] = inputs as [string, string, string];
+  const sizes = node.inputs.map((id) => graph.nodes[id]!.shape);
+  const normal = instanceNorm(emit, x, node.shape, groups, epsilon);
+  const scaled = emit.emit("Mul", [normal, spread(emit, scale, sizes[1]!, node.shape)]);
+  return emit.emit("Add", [scaled, spread(emit, shift, sizes[2]!, node.shape)]);
+}
+
+/**
+ * Small maps are normed in plain order, which has fewer nodes. Large ones stay blocked: statistics by pooling,
+ * folded with scale and shift into one factor and one offset, which take a single pass over the map.
+ */
+export function lowerBlockedGroupNorm(context: LoweringContext<"blockedGroupNorm">): string {
+  const { emit, graph, node, inputs } = context;
+  const [x, scale, shift] = inputs as [string, string, string];
+  const affine = graph.nodes[node.inputs[1]!]!;
+  if (product(affine.shape.slice(2)) > 1) return foldIntoMaps(emit, node, affine, x, scale, shift);
+  return product(node.shape) < SMALL_MAP
+    ? normPlain(emit, node, x, scale, shift)
+    : foldIntoChannels(emit, node, x, scale, shift);
+}
+
+/** Maps of fewer values than this are faster in plain order, by measurement. */
+const SMALL_MAP = 131072;
+
+type Blocked = Node<"blockedGroupNorm">;
+
+function normPlain(
+  emit: Emitter,
+  { shape, attributes }: Blocked,
+  x: string,
+  scale: string,
+  shift: string,
+): string {
+  const plain = emit.emit(`${BLOCKED}:ReorderOutput`, [x], { channels: { int: shape[1]! } });
+  const normal = instanceNorm(emit, plain, shape, attributes.groups, attributes.epsilon);
+  const result = emit.emit("Add", [emit.emit("Mul", [normal, scale]), shift]);
+  return emit.emit(`${BLOCKED}:ReorderInput`, [result]);
+}
+
+/** x * factor + offset a channel, as a depthwise 1x1 convolution. */
+function foldIntoChannels(emit: Emitter, node: Blocked, x: string, scale: string, shift: string): string {
+  const { mean, deviation, byGroup } = groupStatistics(emit, x, node);
+  const factor = emit.emit("Div", [emit.emit("Reshape", [scale, byGroup]), deviation]);
+  const offset = emit.emit("Sub", [emit.emit("Reshape", [shift, byGroup]), emit.emit("Mul", [mean, factor])]);
+  return depthwise(emit, x, node.shape, factor, offset);
+}
+
+/** x * factor + offset, both maps: the norm is folded into them at their own, smaller size. */
+function foldIntoMaps(
+  emit: Emitter,
+  node: Blocked,
+  affine: Node,
+  x: string,
+  scale: string,
+  shift: string,
+): string {
+  const { mean, deviation } = groupStatistics(emit, x, node);
+  const [batch, channels] = node.shape as [number, number];
+  const perGroup = channels / node.attributes.groups;
+  const inverse = emit.emit("Div", [emit.constant(filled([1, 1, perGroup], 1)), deviation]);
+  const centre = emit.emit("Neg", [emit.emit("Mul", [mean, inverse])]);
+  const none = emit.constant(filled([batch * channels], 0));
+  const factor = depthwise(emit, scale, affine.shape, inverse, none);
+  const offset = emit.emit("Add", [shift, depthwise(emit, scale, affine.shape, centre, none)]);
+  const rows = blockedRows(emit, x, node, affine);
+  const spreadRows = (map: string) => spreadColumns(emit, map, node, affine);
+  const result = emit.emit("Add", [emit.emit("Mul", [rows, spreadRows(factor)]), spreadRows(offset)]);
+  return emit.emit("Reshape", [result, emit.integers(node.shape)]);
+}
+
+/** Mean and standard deviation [B,groups,1] of a blocked map, and the shape [*,groups,channels of a group]. */
+function groupStatistics(emit: Emitter, x: string, { shape, attributes }: Blocked) {
+  const [batch, channels] = shape as [number, number];
+  const { groups, epsilon } = attributes;
+  const byGroup = emit.integers([-1, groups, channels / groups]);
+  const average = (values: string) => emit.emit("ReduceMean", [values, emit.integers([2])]);
+  const mean = pool(emit, x, shape);
+  const ones = emit.constant(filled([batch * channels, 1, 1, 1], 1));
+  const centred = depthwise(emit, x, shape, ones, emit.emit("Neg", [mean]));
+  const variances = emit.emit("Reshape", [pool(emit, emit.emit("Mul", [centred, centred]), shape), byGroup]);
+  // The variance of a group is the mean of its channels' variances plus the variance of their means.
+  const means = emit.emit("Reshape", [mean, byGroup]);
+  const groupMean = average(means);
+  const apart = emit.emit("Sub", [means, groupMean]);
+  const variance = average(emit.emit("Add", [variances, emit.emit("Mul", [apart, apart])]));
+  const deviation = emit.emit("Sqrt", [emit.emit("Add", [variance, emit.constant(float32([], [epsilon]))])]);
+  return { mean: groupMean, deviation, byGroup };
+}
+
+/**
+ * Mean of each channel of a blocked map, [B,C,1,1]: first of each row, then of the rows, so that float32 sums
+ * stay short. A row of a blocked map is a blocked map of one row.
+ */
+function pool(emit: Emitter, x: string, shape: readonly number[]): string {
+  const [batch, channels, height, width] = shape as [number, number, number, number];
+  const rows = emit.emit("Reshape", [x, emit.integers([batch, channels * height, 1, width])]);
+  const rowMeans = emit.emit(`${BLOCKED}:GlobalAveragePool`, [rows]);
+  const columns = emit.emit("Reshape", [rowMeans, emit.integers([batch, channels, 1, height])]);
+  return emit.emit(`${BLOCKED}:GlobalAveragePool`, [columns]);
+}
+
+/** Each channel of a blocked map times its factor plus its offset, both of B*C values in any shape. */
+function depthwise(
+  emit: Emitter,
+  x: string,
+  shape: readonly number[],
+  factor: string,
+  offset: string,
+): string {
+  const [batch, channels, height, width] = shape as [number, number, number, number];
+  const all = batch * channels;
+  const flat = emit.emit("Reshape", [x, emit.integers([1, all, height, width])]);
+  const weight = emit.emit("Reshape", [factor, emit.integers([all, 1, 1, 1])]);
+  const bias = emit.emit("Reshape", [offset, emit.integers([all])]);
+  const result = emit.emit(`${BLOCKED}:Conv`, [flat, weight, bias], {
+    group: { int: all },
+    kernel_shape: { ints: [1, 1] },
+  });
+  return emit.emit("Reshape", [result, emit.integers(shape)]);
+}
+
+/** A blocked map with all rows that share a row of `affine` side by side: [rows of affine, rows in a cell, W*block]. */
+function blockedRows(emit: Emitter, x: string, { shape, attributes }: Blocked, affine: Node): string {
+  const [batch, channels, height, width] = shape as [number, number, number, number];
+  const h = affine.shape[2]!;
+  const { block } = attributes;
+  return emit.emit("Reshape", [
+    x,
+    emit.integers([(batch * channels * h) / block, height / h, width * block]),
+  ]);
+}
+
+/** A blocked map [B,C,h,w] with each column repeated to the width of the node: [rows, 1, W*block]. */
+function spreadColumns(emit: Emitter, map: string, { shape, attributes }: Blocked, affine: Node): string {
+  const [batch, channels, , width] = shape as [number, number, number, number];
+  const [, , h, w] = affine.shape as [number, number, number, number];
+  const { block } = attributes;
+  const rows = (batch * channels * h) / block;
+  const cells = emit.emit("Reshape", [map, emit.integers([rows * w, 1, block])]);
+  const wide = emit.emit("Expand", [cells, emit.integers([rows * w, width / w, block])]);
+  return emit.emit("Reshape", [wide, emit.integers([rows, 1, width * block])]);
+}
+
+function instanceNorm(
+  emit: Emitter,
+  x: string,
+  shape: readonly number[],
+  groups: number,
+  epsilon: number,
+): string {
+  const [batch, ...rest] = shape;
+  const grouped = emit.emit("Reshape", [x, emit.integers([batch!, groups, product(rest) / groups])]);
+  const ones = emit.constant(filled([groups], 1));
+  const zeros = emit.constant(filled([groups], 0));
+  const normal = emit.emit("InstanceNormalization", [grouped, ones, zeros], { epsilon: { float: epsilon } });
+  return emit.emit("Reshape", [normal, emit.integers(shape)]);
+}
+
+/** A scale or shift at the size of the map, unless a number a channel, which broadcasts. */
+function spread(emit: Emitter, operand: string, from: readonly number[], to: readonly number[]): string {
+  if (product(from.slice(2)) === 1) return operand;
+  const scales = emit.constant(float32([4], [1, 1, to[2]! / from[2]!, to[3]! / from[3]!]));
+  return emit.emit("Resize", [operand, "", scales], NEAREST);
+}
+
+/** Each cell becomes a rectangle of equal cells. */
+export const NEAREST = {
+  mode: { string: "nearest" },
+  coordinate_transformation_mode: { string: "asymmetric" },
+  nearest_mode: { string: "floor" },
+} as const;
+
+function filled(shape: readonly number[], value: number) {
+  return float32(shape, new Float32Array(product(shape)).fill(value));
+}
