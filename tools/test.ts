@@ -1,0 +1,75 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { checkDocs } from "./check-docs.ts";
+import { checkLength } from "./check-length.ts";
+import { checkRooms } from "./check-rooms.ts";
+
+/** What `npm test` runs: every check counts as one, and every test of vitest. */
+
+interface Count {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+/** A folder laid out like the golden data to compare with as well: `.ci/run` sets it. */
+const PARITY_FOLDER = process.env["KANDINSKY_PARITY"];
+
+const counts = [
+  program("format and lint", ["node_modules/@biomejs/biome/bin/biome", "ci", "."]),
+  check("import directions", checkRooms),
+  check("documents", checkDocs),
+  check("length of files", checkLength),
+  tests(),
+  ...(PARITY_FOLDER ? [program("parity", ["dist/tools/parity/main.js", PARITY_FOLDER])] : []),
+];
+const passed = counts.reduce((sum, count) => sum + count.passed, 0);
+const failed = counts.reduce((sum, count) => sum + count.failed, 0);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;
+
+function check(name: string, run: (root: string) => string[]): Count {
+  const problems = run(ROOT);
+  for (const problem of problems) console.log(`  ${problem}`);
+  return tell(name, problems.length === 0);
+}
+
+function program(name: string, args: readonly string[]): Count {
+  return tell(name, runNode(args) === 0);
+}
+
+function tests(): Count {
+  const folder = mkdtempSync(join(tmpdir(), "kandinsky-test-"));
+  const report = join(folder, "report.json");
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  try {
+    const status = runNode(["node_modules/vitest/vitest.mjs", "run", ...reporters]);
+    const { numPassedTests, numFailedTests } = readReport(report);
+    // A file that cannot be loaded and an error outside of every test fail the run but no test.
+    const unseen = status !== 0 && numFailedTests === 0 ? 1 : 0;
+    return { passed: numPassedTests, failed: numFailedTests + unseen };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function readReport(file: string): { numPassedTests: number; numFailedTests: number } {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    console.log(`  vitest left no report: ${error}`);
+    return { numPassedTests: 0, numFailedTests: 1 };
+  }
+}
+
+function tell(name: string, isGood: boolean): Count {
+  console.log(`${isGood ? "ok  " : "FAIL"} ${name}`);
+  return isGood ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+function runNode(args: readonly string[]): number {
+  return spawnSync(process.execPath, [...args], { cwd: ROOT, stdio: ["ignore", 1, 2] }).status ?? 1;
+}
