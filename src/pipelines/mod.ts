@@ -1,5 +1,14 @@
 export { contextOf, type DenoisingSettings, denoiserOfBatch } from "./denoise.node.ts";
 export type { GenerateEvent, Notice, RunState, Stage } from "./events.ts";
+export {
+  inspectModel,
+  type ModelReport,
+  type PartReport,
+  type SizeReport,
+  type StageReport,
+  type TensorReport,
+  type WorkStage,
+} from "./inspect.node.ts";
 export { type GenerateOptions, Kandinsky3, type LoadOptions } from "./kandinsky3.node.ts";
 export {
   bindMovq,

@@ -5,7 +5,7 @@ import type { Engine } from "../runtime/mod.ts";
 import { float32 } from "../tensor/mod.ts";
 
 /** Scores of one attention larger than this are computed for a part of the queries at a time. */
-const MAX_SCORE_BYTES = 128e6;
+export const MAX_SCORE_BYTES = 128e6;
 
 /** The passes that make a model's graph fast on an engine's device; all keep its meaning. */
 export async function passesFor(engine: Engine): Promise<Pass[]> {

@@ -156,8 +156,9 @@ function picturesOf(r: z.output<typeof generateRequest>, randomSeed: () => numbe
   });
 }
 
-function checkSide(where: string, side: number, unit: number): number {
-  if (side % unit === 0) return side;
+/** A side in pixels that the model can draw; throws `size_unit` with the nearest two. */
+export function checkSide(where: string, side: number, unit: number): number {
+  if (side > 0 && side % unit === 0) return side;
   const below = Math.floor(side / unit) * unit;
   const above = below + unit;
   throw new KandinskyError("size_unit", {

@@ -41,7 +41,7 @@ async function runAll(
 }
 
 /** Ranges of blocks whose weights take about `PART_BYTES` as float32. */
-function rangesOf(part: BoundPart, config: T5Config): T5Range[] {
+export function rangesOf(part: BoundPart, config: T5Config): T5Range[] {
   const blockBytes = [...part.entries]
     .filter(([name]) => name.startsWith("encoder.block.1.") || config.numLayers === 1)
     .reduce((sum, [, { shape }]) => sum + 4 * product(shape), 0);
