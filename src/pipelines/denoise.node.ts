@@ -8,6 +8,7 @@ import {
   PROFILES,
   type ProfileName,
   type SchedulerConfig,
+  unlimited,
 } from "../diffusion/mod.ts";
 import { concatRows, row, type Tensor } from "../tensor/mod.ts";
 import type { Job } from "./request.ts";
@@ -33,7 +34,7 @@ export async function contextOf(
 /** What of a job a denoiser needs to know. */
 export type DenoisingSettings = Pick<
   Job,
-  "profile" | "guidance" | "guidanceRescale" | "guidanceInterval" | "threshold" | "clip"
+  "profile" | "sampler" | "guidance" | "guidanceRescale" | "guidanceInterval" | "threshold" | "clip"
 >;
 
 /** The denoiser of a prepared batch: guidance where the plan has unconditional halves, and the job's limit of x0. */
@@ -78,8 +79,11 @@ function guidanceOf({ guidance, guidanceRescale, guidanceInterval }: DenoisingSe
   return { weight: guidance, rescale: guidanceRescale, ...(interval === undefined ? {} : { interval }) };
 }
 
-function limitOf({ profile, threshold, clip }: DenoisingSettings, scheduler: SchedulerConfig): Limiter {
+function limitOf(settings: DenoisingSettings, scheduler: SchedulerConfig): Limiter {
+  const { profile, sampler, threshold, clip } = settings;
   if (threshold !== undefined) return dynamicThreshold(threshold);
   if (clip !== undefined) return hardClip(clip);
+  // Flash was distilled without a limit.
+  if (sampler === "flash") return unlimited;
   return PROFILES[profile].limit(scheduler);
 }
