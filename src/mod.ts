@@ -1,2 +1,37 @@
-export { type ErrorCode, KandinskyError } from "./base/mod.ts";
-export * from "./pipelines/mod.ts";
+/** What users of the package see. */
+export { type ErrorCode, type ErrorParts, KandinskyError } from "./base/mod.ts";
+export { PROFILES, type ProfileName, SAMPLERS, type SamplerName, type Spacing } from "./diffusion/mod.ts";
+export {
+  contactSheet,
+  decodePicture,
+  encodePicture,
+  type Picture,
+  type PictureFormat,
+  type PictureMetadata,
+  readMetadata,
+  saveFile,
+} from "./image/mod.ts";
+export {
+  EMBEDDED_MODEL,
+  type GenerateEvent,
+  type GenerateOptions,
+  type GenerateRequest,
+  inspectModel,
+  type Job,
+  Kandinsky3,
+  type LoadOptions,
+  type ModelInfo,
+  type ModelReport,
+  type Notice,
+  type PartReport,
+  type PictureJob,
+  packedBytes,
+  type RunState,
+  removePacked,
+  type SizeReport,
+  type Stage,
+  type StageReport,
+  type TensorReport,
+  type WorkStage,
+} from "./pipelines/mod.ts";
+export type { Device } from "./runtime/mod.ts";

@@ -31,6 +31,7 @@ export const ERRORS = {
   cancelled: { fault: "cancelled" },
 } as const satisfies Record<string, { fault: "user" | "environment" | "internal" | "cancelled" }>;
 
+/** The name of one kind of failure. */
 export type ErrorCode = keyof typeof ERRORS;
 
 /** The parts of an error message, kept as fields so that each surface can word them its own way. */

@@ -24,6 +24,7 @@ export function evaluationTimes(ladder: Ladder): number[] {
 
 /** How sigma-based samplers place their levels: at evenly spaced timesteps, or by the formula of Karras et al. */
 export const SPACINGS = ["uniform", "karras"] as const;
+/** The name of a way to lay out noise levels. */
 export type Spacing = (typeof SPACINGS)[number];
 
 /** Lays out the levels of a number of steps. */

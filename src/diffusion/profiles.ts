@@ -31,4 +31,5 @@ export const PROFILES = {
   },
 } as const satisfies Record<string, Profile>;
 
+/** The name of a profile. */
 export type ProfileName = keyof typeof PROFILES;

@@ -7,6 +7,7 @@ import type { Picture } from "./picture.ts";
 import { addPngText, isPng, readPngText } from "./png-text.node.ts";
 import { addWebpExif, isWebp, readWebpExif } from "./webp.ts";
 
+/** A format that pictures are written in. */
 export type PictureFormat = "png" | "webp" | "jpeg";
 
 /** The two texts of a picture: what web UIs read, and everything needed to make the picture again. */

@@ -54,12 +54,14 @@ export interface StageReport {
   readonly activationBytes: number;
 }
 
+/** Work and memory of one picture of a size. */
 export interface SizeReport {
   readonly width: number;
   readonly height: number;
   readonly stages: readonly StageReport[];
 }
 
+/** What a model is made of, and what pictures of some sizes take. */
 export interface ModelReport {
   readonly name: string;
   readonly kind: "model" | "part" | "file";

@@ -53,6 +53,7 @@ export const SAMPLERS = {
   },
 } as const satisfies Record<string, Sampler>;
 
+/** The name of a sampler. */
 export type SamplerName = keyof typeof SAMPLERS;
 
 /** Checks a sampler's name; throws `option_unknown` with the nearest one. */
