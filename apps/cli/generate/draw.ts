@@ -1,7 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { KandinskyError } from "../../../src/base/mod.ts";
 import { contactSheet, decodePicture, type Picture } from "../../../src/image/mod.ts";
-import type { GenerateEvent, Job, Kandinsky3, RunState } from "../../../src/mod.ts";
+import type { GenerateEvent, Job, Kandinsky3, RunState } from "../../../src/pipelines/mod.ts";
 import type { Device } from "../../../src/runtime/mod.ts";
 import { type Context, print } from "../context.ts";
 import { startProgress } from "../progress.ts";

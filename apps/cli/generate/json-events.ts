@@ -1,4 +1,4 @@
-import type { GenerateEvent } from "../../../src/mod.ts";
+import type { GenerateEvent } from "../../../src/pipelines/mod.ts";
 
 type Told = Exclude<GenerateEvent, { type: "picture" }>;
 

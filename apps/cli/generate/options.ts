@@ -1,6 +1,6 @@
 import { KandinskyError, nearest } from "../../../src/base/mod.ts";
 import type { PictureFormat } from "../../../src/image/mod.ts";
-import type { GenerateRequest, ModelInfo } from "../../../src/mod.ts";
+import type { GenerateRequest, ModelInfo } from "../../../src/pipelines/mod.ts";
 import { DEVICES, type Device } from "../../../src/runtime/mod.ts";
 import type { Size } from "../values.ts";
 

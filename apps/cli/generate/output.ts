@@ -8,7 +8,7 @@ import {
   type PictureMetadata,
   saveFile,
 } from "../../../src/image/mod.ts";
-import type { Job, PictureJob } from "../../../src/mod.ts";
+import type { Job, PictureJob } from "../../../src/pipelines/mod.ts";
 
 /** Where pictures go. */
 export interface OutputPlan {

@@ -1,5 +1,74 @@
+import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
-export async function runRepeat(_c: Context, _d: Command): Promise<number> {
+import { z } from "zod";
+import { KandinskyError } from "../../../src/base/mod.ts";
+import { type PictureFormat, readMetadata } from "../../../src/image/mod.ts";
+import { type GenerateRequest, Kandinsky3 } from "../../../src/pipelines/mod.ts";
+import { type Context, styled } from "../context.ts";
+import { draw, given } from "./draw.ts";
+import { deviceOf, formatOf, type MachineOptions, type OutputOptions } from "./options.ts";
+import { planOutput } from "./output.ts";
+
+/** The settings that `kandinsky generate` writes into a picture. The request itself is checked by the library. */
+const settingsSchema = z.object({
+  kandinsky: z.literal(1),
+  operation: z.literal("generate"),
+  model: z.string(),
+  request: z.custom<GenerateRequest>((value) => typeof value === "object" && value !== null),
+});
+
+/** `kandinsky repeat`. */
+export async function runRepeat(context: Context, command: Command): Promise<number> {
+  const options = command.opts<MachineOptions & OutputOptions>();
+  const { output, overwrite = false, json = false, preview, cache, model, threads } = options;
+  const path = command.args[0]!;
+  const device = deviceOf(options.device);
+  const bytes = await readImage(path);
+  const settings = settingsOf(bytes, path);
+  const format = output === undefined ? formatOfBytes(bytes) : formatOf(undefined, output);
+  await using kandinsky = await Kandinsky3.load({ cache, ...given({ model, device, threads }) });
+  checkModel(context, settings.model, kandinsky.info.name, model, path);
+  const job = kandinsky.resolve(settings.request);
+  const plan = planOutput(output, format, overwrite, job.pictures.length);
+  await draw(context, kandinsky, job, { output: plan, sheet: false, json, preview, device, threads });
   return 0;
+}
+
+async function readImage(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const what = "cannot read the picture";
+    throw new KandinskyError("file_missing", { what, where: path, hint: "check the name" }, { cause });
+  }
+}
+
+function settingsOf(bytes: Uint8Array, where: string): z.output<typeof settingsSchema> {
+  const { json } = readMetadata(bytes, where);
+  const parsed = settingsSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new KandinskyError("input_missing", {
+    what: "the picture's settings are not those of this program",
+    where,
+    seen: json === undefined ? "settings of another program" : "settings of another version",
+    wanted: "a picture that `kandinsky generate` wrote",
+  });
+}
+
+/** Another model draws another picture: the user must have meant it. */
+function checkModel(context: Context, made: string, used: string, model: string | undefined, where: string) {
+  if (made === used) return;
+  const { text, stderr } = context;
+  const words = text.repeat.otherModel(made, used);
+  if (model !== undefined) {
+    stderr.write(`${styled(context, "note", text.run.warning)}: ${words}\n`);
+    return;
+  }
+  throw new KandinskyError("model_missing", { what: words, where, hint: text.repeat.nameModel });
+}
+
+/** By the first byte; `readMetadata` has refused everything else. */
+function formatOfBytes(bytes: Uint8Array): PictureFormat {
+  if (bytes[0] === 0x89) return "png";
+  return bytes[0] === 0xff ? "jpeg" : "webp";
 }

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { KandinskyError } from "../../../src/base/mod.ts";
 import { NOISE_SOURCES, PROFILES, SAMPLERS, SPACINGS } from "../../../src/diffusion/mod.ts";
 import { saveFile } from "../../../src/image/mod.ts";
-import type { RunState } from "../../../src/mod.ts";
+import type { RunState } from "../../../src/pipelines/mod.ts";
 import { DEVICES } from "../../../src/runtime/mod.ts";
 import { tensor } from "../../../src/tensor/mod.ts";
 

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { KandinskyError } from "../../../src/base/mod.ts";
-import { Kandinsky3 } from "../../../src/mod.ts";
+import { Kandinsky3 } from "../../../src/pipelines/mod.ts";
 import type { Context } from "../context.ts";
 import { draw, given } from "./draw.ts";
 import { deviceOf, formatOf, type GenerateOptions, type PictureOptions, requestOf } from "./options.ts";

@@ -1,5 +1,5 @@
 import type { Picture } from "../../../src/image/mod.ts";
-import type { GenerateEvent, Job } from "../../../src/mod.ts";
+import type { GenerateEvent, Job } from "../../../src/pipelines/mod.ts";
 import { type Context, styled } from "../context.ts";
 import type { Progress } from "../progress.ts";
 import { formatBytes } from "../units.ts";

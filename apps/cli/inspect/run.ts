@@ -7,7 +7,7 @@ import {
   type PartReport,
   type SizeReport,
   type TensorReport,
-} from "../../../src/mod.ts";
+} from "../../../src/pipelines/mod.ts";
 import { formatShape } from "../../../src/tensor/mod.ts";
 import { type Context, print } from "../context.ts";
 import { formatTable } from "../table.ts";

@@ -71,6 +71,7 @@ export const en = {
     image: "a picture that `kandinsky generate` wrote",
     examples: [["kandinsky repeat kandinsky-0001.png --output again.png", "the same picture, byte for byte"]],
     otherModel: (made: string, used: string) => `the picture was made with ${made}, this model is ${used}`,
+    nameModel: "name that model's folder with --model",
   },
   doctor: {
     usage: "[options]",
@@ -81,12 +82,14 @@ export const en = {
       ["kandinsky doctor", "look at this machine"],
       ["kandinsky doctor --remove-packed", "free the disk space of prepared weights"],
     ],
-    yes: "yes",
     none: "none",
     unknown: "unknown",
     cores: (n: number) => `${n} ${n === 1 ? "core" : "cores"}`,
     free: (free: string, total: string) => `${free} free of ${total}`,
     available: "works",
+    modelLine: (name: string, folder: string, side: number, profile: string) =>
+      `${name}, ${side}x${side} pixels, ${profile} profile, in ${folder}`,
+    packed: (bytes: string) => `${bytes}; \`kandinsky doctor --remove-packed\` deletes them`,
     absent: (reason: string) => `absent: ${reason}`,
     removed: (bytes: string, count: number) =>
       `removed ${bytes} in ${count} ${count === 1 ? "file" : "files"}`,

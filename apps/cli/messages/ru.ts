@@ -78,6 +78,7 @@ export const ru: Messages = {
     image: "картина, которую записала команда `kandinsky generate`",
     examples: [["kandinsky repeat kandinsky-0001.png --output again.png", "та же картина, байт в байт"]],
     otherModel: (made, used) => `картина сделана моделью ${made}, а эта модель — ${used}`,
+    nameModel: "укажите папку той модели: --model",
   },
   doctor: {
     usage: "[параметры]",
@@ -88,12 +89,14 @@ export const ru: Messages = {
       ["kandinsky doctor", "осмотреть эту машину"],
       ["kandinsky doctor --remove-packed", "освободить место от подготовленных весов"],
     ],
-    yes: "да",
     none: "нет",
     unknown: "неизвестно",
     cores: (n) => `${n} ${form(n, "ядро", "ядра", "ядер")}`,
     free: (free, total) => `свободно ${free} из ${total}`,
     available: "работает",
+    modelLine: (name, folder, side, profile) =>
+      `${name}, ${side}x${side} пикселей, профиль ${profile}, в ${folder}`,
+    packed: (bytes) => `${bytes}; \`kandinsky doctor --remove-packed\` удалит их`,
     absent: (reason) => `нет: ${reason}`,
     removed: (bytes, count) => `удалено ${bytes}: ${count} ${form(count, "файл", "файла", "файлов")}`,
     rows: {
