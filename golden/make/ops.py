@@ -70,9 +70,19 @@ for size, kernel in [((2, 3), 2), ((3, 2), 3)]:
     case("convTranspose2d", [x, weight, bias], F.conv_transpose2d(x, weight, bias, stride=kernel))
 case("convTranspose2d", [x, weight], F.conv_transpose2d(x, weight, stride=kernel))
 
-for groups in [1, 3, 6]:
-    x = rand(2, 6, 2, 5) * 3 + 1
-    case("groupNorm", [x], F.group_norm(x, groups, eps=1e-2), groups=groups, epsilon=1e-2)
+def spread(operand, x):
+    """Each cell of a map covers as many cells of x as fit."""
+    return operand.repeat_interleave(x.shape[2] // operand.shape[2], 2).repeat_interleave(x.shape[3] // operand.shape[3], 3)
+
+
+def group_norm(x, scale, shift, groups, epsilon):
+    return F.group_norm(x, groups, eps=epsilon) * spread(scale, x) + spread(shift, x)
+
+
+for groups, cells in [(1, (1, 6, 1, 1)), (3, (2, 6, 1, 1)), (6, (2, 6, 2, 2)), (2, (1, 6, 4, 3)), (3, (2, 6, 4, 6))]:
+    x, scale, shift = rand(2, 6, 4, 6) * 3 + 1, rand(*cells), rand(*cells)
+    expected = group_norm(x, scale, shift, groups, 1e-2)
+    case("groupNorm", [x, scale, shift], expected, groups=groups, epsilon=1e-2)
 for shape in [(4, 6), (2, 3, 5)]:
     x, weight, bias = rand(*shape) + 1, rand(shape[-1]), rand(shape[-1])
     case("layerNorm", [x, weight, bias], F.layer_norm(x, shape[-1:], weight, bias, 1e-2), epsilon=1e-2)
@@ -125,29 +135,45 @@ for factor in [2, 3]:
     case("resizeNearest", [x], x.repeat_interleave(factor, 2).repeat_interleave(factor, 3), factor=factor)
 
 
-def to_blocks(x, block):
-    x = F.pad(x, (0, 0, 0, 0, 0, -x.shape[1] % block))
-    return x.unflatten(1, (-1, block)).permute(0, 1, 3, 4, 2)
+def blocked(x, block):
+    """The values in the order of [B, C/block, H, W, block], in x's own shape."""
+    return x.unflatten(1, (-1, block)).permute(0, 1, 3, 4, 2).reshape(x.shape)
 
 
-for channels, block in [(4, 4), (5, 2), (3, 4)]:
+def blocked_weight(weight, block):
+    """The values in the order of [O/block, C/block, kh, kw, block in, block out], in the weight's own shape."""
+    order = weight.unflatten(1, (-1, block)).unflatten(0, (-1, block)).permute(0, 2, 4, 5, 3, 1)
+    return order.reshape(weight.shape)
+
+
+for channels, block, kept in [(4, 4, 4), (6, 2, 5), (8, 4, 5)]:
     x = rand(2, channels, 3, 2)
-    case("toBlocked", [x], to_blocks(x, block), block=block)
-    case("fromBlocked", [to_blocks(x, block)], x, channels=channels)
+    case("toBlocked", [x], blocked(x, block), block=block)
+    case("fromBlocked", [blocked(x, block)], x[:, :kept], block=block, channels=kept)
+    tokens = x.flatten(2).mT
+    case("blockedToTokens", [blocked(x, block)], tokens, block=block)
+    case("tokensToBlocked", [tokens], blocked(x, block), block=block, height=3, width=2)
 for channels, out, block, stride, padding in [
-    (4, 4, 4, 1, (1, 1, 1, 1)),
+    (4, 8, 4, 1, (1, 1, 1, 1)),
     (4, 6, 2, 2, (0, 0, 1, 1)),
-    (3, 5, 4, 1, (1, 0, 0, 2)),
+    (8, 4, 4, 1, (1, 0, 0, 2)),
 ]:
     top, left, bottom, right = padding
     x, weight, bias = rand(2, channels, 4, 3), rand(out, channels, 3, 2), rand(out)
-    padded = F.pad(x, (left, right, top, bottom))
-    full = F.pad(weight, (0, 0, 0, 0, 0, -channels % block, 0, -out % block))
-    blocked = full.unflatten(1, (-1, block)).unflatten(0, (-1, block)).permute(0, 2, 4, 5, 3, 1)
-    for b in [bias] if stride == 2 else [F.pad(bias, (0, -out % block)), None]:
-        expected = to_blocks(F.conv2d(padded, weight, b[:out] if b is not None else None, stride), block)
-        inputs = [to_blocks(x, block), blocked] + ([] if b is None else [b])
-        case("blockedConv2d", inputs, expected, stride=stride, padding=padding)
+    product = F.conv2d(F.pad(x, (left, right, top, bottom)), weight, None, stride)
+    addend = rand(*product.shape)
+    with_bias = product + bias[:, None, None]
+    attributes = {"block": block, "stride": stride, "padding": padding}
+    operands = [blocked(x, block), blocked_weight(weight, block)]
+    case("blockedConv2d", operands, blocked(product, block), **attributes)
+    case("blockedConv2d", [*operands, bias], blocked(with_bias, block), **attributes)
+    summed = blocked(with_bias + addend, block)
+    case("blockedConv2d", [*operands, bias, blocked(addend, block)], summed, **attributes)
+for groups, block, cells in [(1, 4, (1, 8, 1, 1)), (4, 4, (2, 8, 1, 1)), (2, 2, (2, 8, 2, 3)), (4, 8, (1, 8, 4, 6))]:
+    x, scale, shift = rand(2, 8, 4, 6) * 3 + 1, rand(*cells), rand(*cells)
+    inputs = [blocked(t, block) for t in (x, scale, shift)]
+    expected = blocked(group_norm(x, scale, shift, groups, 1e-2), block)
+    case("blockedGroupNorm", inputs, expected, block=block, groups=groups, epsilon=1e-2)
 
 folder = Path(__file__).parent.parent
 save_file(tensors, folder / "ops.safetensors")

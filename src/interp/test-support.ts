@@ -6,6 +6,7 @@ import {
   convTranspose2d,
   type Graph,
   type GraphBuilder,
+  OPS,
   type OpName,
   type Padding,
   resizeNearest,
@@ -40,6 +41,8 @@ interface Draw {
   /** A whole number, both ends included. */
   int(low: number, high: number): number;
   pick<T>(choices: readonly T[]): T;
+  /** The choices in turn as the seed goes up, so that a few seeds meet each. */
+  turn<T>(choices: readonly T[]): T;
   /** `rank` axes of 1 to 6. */
   shape(rank: number): number[];
   /** A new float32 input. */
@@ -68,6 +71,7 @@ function makeDraw(builder: GraphBuilder, feeds: Record<string, Tensor>, seed: nu
     block,
     int,
     pick: (choices) => choices[int(0, choices.length - 1)]!,
+    turn: (choices) => choices[seed % choices.length]!,
     shape: (rank) => Array.from({ length: rank }, () => int(1, 6)),
     floats: (shape) =>
       feed(
@@ -126,8 +130,13 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
   },
   groupNorm: (draw) => {
     const groups = draw.int(1, 4);
-    const x = draw.floats([draw.int(1, 2), groups * draw.int(1, 4), draw.int(2, 6), draw.int(1, 6)]);
-    return draw.builder.apply("groupNorm", [x], { groups, epsilon: draw.pick([1e-5, 1e-6]) });
+    const { x, cells } = normedMap(draw, groups * draw.int(1, 4), draw.pick([1, 2, 6]));
+    const attributes = { groups, epsilon: draw.pick([1e-5, 1e-6]) };
+    return draw.builder.apply(
+      "groupNorm",
+      [draw.floats(x), draw.floats(cells), draw.floats(cells)],
+      attributes,
+    );
   },
   layerNorm: (draw) => {
     const size = draw.int(2, 40);
@@ -186,23 +195,42 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
     return concat(parts, axis);
   },
   resizeNearest: (draw) => resizeNearest(draw.floats(draw.shape(4)), draw.int(2, 4)),
-  toBlocked: (draw) => {
-    const x = draw.floats([draw.int(1, 2), 4 * draw.int(1, 9), draw.int(1, 6), draw.int(1, 6)]);
-    return toBlocked(draw, x);
-  },
+  toBlocked: (draw) => toBlocked(draw, anyBlocks(draw)),
   fromBlocked: (draw) => {
-    const x = draw.floats([draw.int(1, 2), 4 * draw.int(1, 9), draw.int(1, 6), draw.int(1, 6)]);
-    return fromBlocked(toBlocked(draw, x), x.shape[1]!);
+    const x = toBlocked(draw, anyBlocks(draw));
+    return fromBlocked(draw, x, x.shape[1]! - draw.int(0, draw.block - 1));
+  },
+  blockedToTokens: (draw) => {
+    const { builder, block } = draw;
+    return builder.apply("blockedToTokens", [toBlocked(draw, anyBlocks(draw))], { block });
+  },
+  tokensToBlocked: (draw) => {
+    const [height, width] = [draw.int(1, 6), draw.int(1, 6)];
+    const x = draw.floats([draw.int(1, 2), height * width, draw.block * draw.int(1, 3)]);
+    const attributes = { block: draw.block, height, width };
+    return fromBlocked(draw, draw.builder.apply("tokensToBlocked", [x], attributes));
   },
   blockedConv2d: (draw) => {
     const { size, kernel, attributes } = convolution(draw);
     const { block, builder } = draw;
-    const [inner, outer] = [draw.int(1, 3), draw.int(1, 3)];
-    const x = draw.floats([draw.int(1, 2), inner * block, ...size]);
-    const weight = draw.floats([outer, inner, ...kernel, block, block]);
-    const inputs = [toBlocked(draw, x), weight];
-    if (draw.pick([false, true])) inputs.push(draw.floats([outer * block]));
-    return fromBlocked(builder.apply("blockedConv2d", inputs, attributes), outer * block);
+    const [inner, outer] = [block * draw.int(1, 3), block * draw.int(1, 3)];
+    const x = draw.floats([draw.int(1, 2), inner, ...size]);
+    const inputs = [toBlocked(draw, x), draw.floats([outer, inner, ...kernel])];
+    const extra = draw.turn(["neither", "bias", "bias and sum"]);
+    if (extra !== "neither") inputs.push(draw.floats([outer]));
+    const { shape } = OPS.blockedConv2d.infer(inputs, { block, ...attributes });
+    if (extra === "bias and sum") inputs.push(toBlocked(draw, draw.floats(shape)));
+    return fromBlocked(draw, builder.apply("blockedConv2d", inputs, { block, ...attributes }));
+  },
+  blockedGroupNorm: (draw) => {
+    const { builder, block } = draw;
+    const channels = block * draw.int(1, 3);
+    // The lowering treats maps from 131072 values on in another way; these have 4 x 4 cells or more.
+    const scale = draw.turn([1, Math.ceil(Math.sqrt(131072 / (16 * channels))), 1, 3]);
+    const { x, cells } = normedMap(draw, channels, scale);
+    const operands = [x, cells, cells].map((shape) => toBlocked(draw, draw.floats(shape)));
+    const attributes = { block, groups: draw.pick([1, 2, 4]), epsilon: draw.pick([1e-5, 1e-6]) };
+    return fromBlocked(draw, builder.apply("blockedGroupNorm", operands, attributes));
   },
 };
 
@@ -214,8 +242,29 @@ function toBlocked({ builder, block }: Draw, x: Value): Value {
   return builder.apply("toBlocked", [x], { block });
 }
 
-function fromBlocked(x: Value, channels: number): Value {
-  return x.builder.apply("fromBlocked", [x], { channels });
+function fromBlocked({ builder, block }: Draw, x: Value, channels = x.shape[1]!): Value {
+  return builder.apply("fromBlocked", [x], { block, channels });
+}
+
+/** A map whose channels the block divides. */
+function anyBlocks(draw: Draw): Value {
+  return draw.floats([draw.int(1, 2), draw.block * draw.int(1, 3), draw.int(1, 6), draw.int(1, 6)]);
+}
+
+/** Shapes of a map, at least 4 * `scale` cells wide and high, and of a scale and shift that fit it. */
+function normedMap(draw: Draw, channels: number, scale: number) {
+  const [batch, height, width] = [draw.int(1, 2), draw.int(4, 6), draw.int(4, 6)];
+  const [h, w] = draw.turn([
+    [1, 1],
+    [1, 1],
+    [height, width],
+    [1, width],
+    [height * scale, width * scale],
+  ] as const);
+  return {
+    x: [batch, channels, height * scale, width * scale],
+    cells: [draw.turn([batch, 1, 1]), channels, h, w],
+  };
 }
 
 function anyFloats(draw: Draw): Value {

@@ -21,8 +21,13 @@ export function lowerGroupNorm({ emit, graph, node, inputs }: LoweringContext<"g
 export function lowerBlockedGroupNorm(context: LoweringContext<"blockedGroupNorm">): string {
   const { emit, graph, node, inputs } = context;
   const [x, scale, shift] = inputs as [string, string, string];
-  const affine = graph.nodes[node.inputs[1]!]!;
-  if (product(affine.shape.slice(2)) > 1) return foldIntoMaps(emit, node, affine, x, scale, shift);
+  const [rows, ...cells] = graph.nodes[node.inputs[1]!]!.shape;
+  if (product(cells.slice(1)) > 1) {
+    const shape = [node.shape[0]!, ...cells];
+    const perPicture = (map: string) =>
+      rows === shape[0] ? map : emit.emit("Expand", [map, emit.integers(shape)]);
+    return foldIntoMaps(emit, node, shape, x, perPicture(scale), perPicture(shift));
+  }
   return product(node.shape) < SMALL_MAP
     ? normPlain(emit, node, x, scale, shift)
     : foldIntoChannels(emit, node, x, scale, shift);
@@ -54,11 +59,11 @@ function foldIntoChannels(emit: Emitter, node: Blocked, x: string, scale: string
   return depthwise(emit, x, node.shape, factor, offset);
 }
 
-/** x * factor + offset, both maps: the norm is folded into them at their own, smaller size. */
+/** x * factor + offset, both maps of `cells`: the norm is folded into them at their own, smaller size. */
 function foldIntoMaps(
   emit: Emitter,
   node: Blocked,
-  affine: Node,
+  cells: readonly number[],
   x: string,
   scale: string,
   shift: string,
@@ -69,10 +74,10 @@ function foldIntoMaps(
   const inverse = emit.emit("Div", [emit.constant(filled([1, 1, perGroup], 1)), deviation]);
   const centre = emit.emit("Neg", [emit.emit("Mul", [mean, inverse])]);
   const none = emit.constant(filled([batch * channels], 0));
-  const factor = depthwise(emit, scale, affine.shape, inverse, none);
-  const offset = emit.emit("Add", [shift, depthwise(emit, scale, affine.shape, centre, none)]);
-  const rows = blockedRows(emit, x, node, affine);
-  const spreadRows = (map: string) => spreadColumns(emit, map, node, affine);
+  const factor = depthwise(emit, scale, cells, inverse, none);
+  const offset = emit.emit("Add", [shift, depthwise(emit, scale, cells, centre, none)]);
+  const rows = blockedRows(emit, x, node, cells);
+  const spreadRows = (map: string) => spreadColumns(emit, map, node, cells);
   const result = emit.emit("Add", [emit.emit("Mul", [rows, spreadRows(factor)]), spreadRows(offset)]);
   return emit.emit("Reshape", [result, emit.integers(node.shape)]);
 }
@@ -128,10 +133,15 @@ function depthwise(
   return emit.emit("Reshape", [result, emit.integers(shape)]);
 }
 
-/** A blocked map with all rows that share a row of `affine` side by side: [rows of affine, rows in a cell, W*block]. */
-function blockedRows(emit: Emitter, x: string, { shape, attributes }: Blocked, affine: Node): string {
+/** A blocked map with all rows that share a row of cells side by side: [rows of cells, rows in a cell, W*block]. */
+function blockedRows(
+  emit: Emitter,
+  x: string,
+  { shape, attributes }: Blocked,
+  cells: readonly number[],
+): string {
   const [batch, channels, height, width] = shape as [number, number, number, number];
-  const h = affine.shape[2]!;
+  const h = cells[2]!;
   const { block } = attributes;
   return emit.emit("Reshape", [
     x,
@@ -140,13 +150,18 @@ function blockedRows(emit: Emitter, x: string, { shape, attributes }: Blocked, a
 }
 
 /** A blocked map [B,C,h,w] with each column repeated to the width of the node: [rows, 1, W*block]. */
-function spreadColumns(emit: Emitter, map: string, { shape, attributes }: Blocked, affine: Node): string {
+function spreadColumns(
+  emit: Emitter,
+  map: string,
+  { shape, attributes }: Blocked,
+  cells: readonly number[],
+): string {
   const [batch, channels, , width] = shape as [number, number, number, number];
-  const [, , h, w] = affine.shape as [number, number, number, number];
+  const [, , h, w] = cells as [number, number, number, number];
   const { block } = attributes;
   const rows = (batch * channels * h) / block;
-  const cells = emit.emit("Reshape", [map, emit.integers([rows * w, 1, block])]);
-  const wide = emit.emit("Expand", [cells, emit.integers([rows * w, width / w, block])]);
+  const narrow = emit.emit("Reshape", [map, emit.integers([rows * w, 1, block])]);
+  const wide = emit.emit("Expand", [narrow, emit.integers([rows * w, width / w, block])]);
   return emit.emit("Reshape", [wide, emit.integers([rows, 1, width * block])]);
 }
 
