@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, mkdtemp, open, readdir, rm, stat, statfs } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, rm, rmdir, stat, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { KandinskyError, product } from "../base/mod.ts";
@@ -81,8 +81,11 @@ export class PackStore {
 
   /** Removes what was only meant for this process. */
   async dispose(): Promise<void> {
-    if (this.#temporary !== undefined) await rm(this.#temporary, { recursive: true, force: true });
+    if (this.#temporary === undefined) return;
+    await rm(this.#temporary, { recursive: true, force: true });
     this.#temporary = undefined;
+    // Fails where other packed weights lie there, which then stay.
+    await rmdir(join(this.#root, PACK_FOLDER)).catch(() => {});
   }
 
   async #folder(): Promise<string> {

@@ -16,7 +16,9 @@ export interface Fixture {
   tensor(name: string): Tensor;
   float32(name: string): Tensor<"float32">;
   integers(name: string): number[];
-  /** Expected tensors that nothing was done with yet. */
+  /** How many expected tensors the manifest lists, `prefix/*` counted one by one. */
+  readonly expected: number;
+  /** Those that nothing was done with yet. */
   left(): string[];
   /** Compares a result with the stored tensor of that name. */
   expect(name: string, seen: Tensor): void;
@@ -52,6 +54,7 @@ export async function openFixture(
   const fixture: Fixture = {
     file,
     model: model ?? undefined,
+    expected: expected.size,
     has: (name) => stored.has(name),
     tensor(name) {
       const found = stored.get(name);

@@ -1,5 +1,5 @@
 import { KandinskyError } from "../../src/base/mod.ts";
-import { formatRatio } from "./report.ts";
+import { lastLine } from "./report.ts";
 import { runParity } from "./run.ts";
 
 const [folder, ...rest] = process.argv.slice(2);
@@ -10,15 +10,10 @@ if (folder === undefined || rest.length > 0) {
   process.exitCode = 2;
 } else {
   try {
-    const { compared, notYet, failures, worst } = await runParity(folder, console.log);
-    const total = compared + notYet;
-    for (const name of new Set(failures)) console.log(`failed: ${name}`);
-    const at =
-      worst === undefined
-        ? "0 of tolerance at nothing"
-        : `${formatRatio(worst.ratio)} of tolerance at ${worst.name}`;
-    console.log(`compared ${compared}, not yet ${notYet}, of ${total} tensors; worst ${at}`);
-    process.exitCode = failures.length === 0 ? 0 : 1;
+    const summary = await runParity(folder, console.log);
+    for (const name of new Set(summary.failures)) console.log(`failed: ${name}`);
+    console.log(lastLine(summary));
+    process.exitCode = summary.failures.length === 0 ? 0 : 1;
   } catch (error) {
     if (!(error instanceof KandinskyError)) throw error;
     console.error(error.message);

@@ -90,6 +90,15 @@ export function makeReport(print: (line: string) => void): Report {
   return report;
 }
 
+/** The last line of a run. */
+export function lastLine({ compared, notYet, worst }: Summary): string {
+  const at =
+    worst === undefined
+      ? "0 of tolerance at nothing"
+      : `${formatRatio(worst.ratio)} of tolerance at ${worst.name}`;
+  return `compared ${compared}, not yet ${notYet}, of ${compared + notYet} tensors; worst ${at}`;
+}
+
 export function formatRatio(ratio: number): string {
   return Number.isFinite(ratio) ? ratio.toFixed(4) : "infinite";
 }

@@ -19,7 +19,7 @@ export async function runParity(path: string, print: (line: string) => void): Pr
   const manifest = await readManifest(folder);
   const files = await listData(folder);
   const fixtures = await openFixtures(folder, files, manifest, report);
-  await reportUnknown(folder, files, fixtures, report);
+  await reportUnknown(folder, files, manifest, report);
   await using workshop = await openWorkshop();
   const passes = await passesFor(workshop.engine);
   const context: Context = {
@@ -37,13 +37,19 @@ export async function runParity(path: string, print: (line: string) => void): Pr
     try {
       await run(context);
     } catch (error) {
-      report.fail(name, error instanceof KandinskyError ? error.message : String((error as Error).stack));
+      report.fail(name, reasonOf(error));
     }
   }
   for (const fixture of fixtures.values()) {
     for (const name of fixture.left())
       report.fail(`${fixture.file} ${name}`, "expected, but nothing looked at it");
   }
+  const all = [...fixtures.values()];
+  const listed = all.reduce((sum, { expected }) => sum + expected, 0);
+  const missed = all.reduce((sum, fixture) => sum + fixture.left().length, 0);
+  print(
+    `manifest.json lists ${listed} expected tensors here: ${listed - missed} accounted for, ${missed} not`,
+  );
   return report.summary();
 }
 
@@ -56,16 +62,27 @@ async function openFixtures(
   const fixtures = new Map<string, Fixture>();
   for (const row of manifest.fixtures) {
     if (!files.includes(row.file)) report.note(`absent: ${row.file}`);
-    else fixtures.set(row.file, await openFixture(folder, row, manifest, report));
+    else {
+      try {
+        fixtures.set(row.file, await openFixture(folder, row, manifest, report));
+      } catch (error) {
+        report.fail(row.file, reasonOf(error));
+      }
+    }
   }
   return fixtures;
+}
+
+/** A fault of the program itself shows where it is. */
+function reasonOf(error: unknown): string {
+  return error instanceof KandinskyError || !(error instanceof Error) ? String(error) : `${error.stack}`;
 }
 
 /** A file that no kind knows is a case that nobody would look at. */
 async function reportUnknown(
   folder: string,
   files: readonly string[],
-  fixtures: ReadonlyMap<string, Fixture>,
+  manifest: Manifest,
   report: Report,
 ): Promise<void> {
   const inPipelines = files.includes(PIPELINES_INDEX) ? await pipelineOwner(folder) : () => false;
@@ -73,6 +90,7 @@ async function reportUnknown(
     const owned = [...KINDS.map(({ owns }) => owns), ...SUPPORT].some((owns) => owns.test(file));
     if (!owned && !inPipelines(file)) report.fail(file, "an unknown case");
     const holdsCases = KINDS.some((kind) => kind.file === file && file.endsWith(".safetensors"));
-    if (holdsCases && !fixtures.has(file)) report.fail(file, "not listed in manifest.json");
+    const listed = manifest.fixtures.some((row) => row.file === file);
+    if (holdsCases && !listed) report.fail(file, "not listed in manifest.json");
   }
 }

@@ -140,14 +140,15 @@ function conversions(fixture: Fixture, released: Schedule, linear: Schedule): vo
   const eps = fixture.float32("conv/eps");
   const levels = fixture.integers("conv/t").map((time) => levelAt(released, time));
   const noisy = levels.map((level) => addNoise(x0, eps, level));
+  const stored = levels.map((_, i) => entryOf(fixture.float32("conv/x_t"), i));
   const v = levels.map((level) => predictionTarget("v_prediction", x0, eps, level));
   const seen: Readonly<Record<string, readonly Latent[]>> = {
     "conv/x_t": noisy,
     "conv/native_x_t": noisy,
     "conv/v": v,
-    "conv/x0_from_eps": levels.map((level, i) => predictedX0("epsilon", eps, noisy[i]!, level)),
-    "conv/eps_from_x0": levels.map((level, i) => predictedEps("sample", x0, noisy[i]!, level)),
-    "conv/x0_from_v": levels.map((level, i) => predictedX0("v_prediction", v[i]!, noisy[i]!, level)),
+    "conv/x0_from_eps": levels.map((level, i) => predictedX0("epsilon", eps, stored[i]!, level)),
+    "conv/eps_from_x0": levels.map((level, i) => predictedEps("sample", x0, stored[i]!, level)),
+    "conv/x0_from_v": levels.map((level, i) => predictedX0("v_prediction", v[i]!, stored[i]!, level)),
     "qsample/linear_x_t": levels.map(({ time }) => addNoise(x0, eps, levelAt(linear, time))),
   };
   for (const [name, latents] of Object.entries(seen))

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { openPart } from "../../src/checkpoint/mod.ts";
@@ -10,6 +11,7 @@ import { readJsonAs } from "./folder.ts";
 import { additiveMask, LOWEST } from "./masks.ts";
 
 export const TEXT_ENCODER_FILE = "text-encoder.safetensors";
+const TEXT_ENCODER_JSON = "text-encoder.json";
 
 const schema = z.object({
   model: z.string(),
@@ -17,11 +19,17 @@ const schema = z.object({
   cases: z.record(z.string(), z.unknown()),
 });
 
+/** The folder of the same encoder in half precision, where the folder has these cases and names one. */
+export async function halfPrecisionEncoder(folder: string): Promise<string | undefined> {
+  if (!existsSync(join(folder, TEXT_ENCODER_JSON))) return undefined;
+  return (await readJsonAs(folder, TEXT_ENCODER_JSON, schema)).fp16_model;
+}
+
 /** States after every block, position bias and buckets of the T5 encoder. */
 export async function textEncoder(context: Context): Promise<void> {
   const fixture = context.fixture(TEXT_ENCODER_FILE);
   if (fixture === undefined) return;
-  const about = await readJsonAs(context.folder, "text-encoder.json", schema);
+  const about = await readJsonAs(context.folder, TEXT_ENCODER_JSON, schema);
   const open = async (path: string) => bindTextEncoder(await openPart(join(context.folder, path)));
   const model = await open(about.model);
   for (const name of Object.keys(about.cases)) {

@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { openPart } from "../../src/checkpoint/mod.ts";
 import { textProjectionGraph, type UNetConfig, unetGraph } from "../../src/models/mod.ts";
@@ -8,6 +8,7 @@ import { type Context, int32, reshaped, runGraph } from "./context.ts";
 import type { Fixture } from "./fixture.ts";
 import { readJsonAs } from "./folder.ts";
 import { additiveMask, DIFFUSERS_MASKED, LOWEST, meanWeights } from "./masks.ts";
+import { halfPrecisionEncoder } from "./text-encoder.ts";
 
 export const UNET_FILE = "unet.safetensors";
 export const UNET_GRAD_FILE = "unet-grad.safetensors";
@@ -67,7 +68,7 @@ export async function unet(context: Context): Promise<void> {
       context: await project(model, withZeroRow(hidden, 1)),
     }),
     output_bf16ckpt: async () => {
-      const narrow = await open(about.bf16_model ?? `${dirname(about.model)}-fp16/unet`);
+      const narrow = await open(about.bf16_model ?? (await narrowUNet(context.folder, about.model)));
       return { model: narrow, context: await project(narrow, hidden) };
     },
     "native/output": () => ({ context: fixture.float32("mid/encoder_hid_proj"), masked: LOWEST }),
@@ -99,6 +100,12 @@ export async function unet(context: Context): Promise<void> {
   for (const [name, variant] of Object.entries(variants)) {
     if (fixture.has(name)) fixture.expect(name, await predict(context, { ...base, ...(await variant()) }));
   }
+}
+
+/** unet.json does not name the BF16 copy: it lies beside the half-precision encoder that text-encoder.json names. */
+async function narrowUNet(folder: string, model: string): Promise<string> {
+  const encoder = await halfPrecisionEncoder(folder);
+  return `${encoder === undefined ? `${dirname(model)}-fp16` : dirname(encoder)}/${basename(model)}`;
 }
 
 /** The forward pass of the training fixture; its gradients and steps come with training. */
