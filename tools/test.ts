@@ -15,8 +15,8 @@ interface Count {
 }
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-/** A folder laid out like the golden data to compare with as well: `.ci/run` sets it. */
-const PARITY_FOLDER = process.env["KANDINSKY_PARITY"];
+/** The golden data, and another folder laid out like it where `.ci/run` found one. */
+const GOLDEN = ["golden", process.env["KANDINSKY_PARITY"]].filter((folder) => folder !== undefined);
 
 const counts = [
   program("format and lint", ["node_modules/@biomejs/biome/bin/biome", "ci", "."]),
@@ -24,7 +24,7 @@ const counts = [
   check("documents", checkDocs),
   check("length of files", checkLength),
   tests(),
-  ...(PARITY_FOLDER ? [program("parity", ["dist/tools/parity/main.js", PARITY_FOLDER])] : []),
+  ...GOLDEN.map((folder) => program(`parity with ${folder}`, ["dist/tools/parity/main.js", folder])),
 ];
 const passed = counts.reduce((sum, count) => sum + count.passed, 0);
 const failed = counts.reduce((sum, count) => sum + count.failed, 0);
