@@ -28,7 +28,7 @@ import { type Context, entryOf, int32, type LoadedModel, stack } from "./context
 import { type Fixture, toleranceNamed } from "./fixture.ts";
 import { readJsonAs } from "./folder.ts";
 import { comparePicture } from "./pictures.ts";
-import { EXACT } from "./report.ts";
+import { EXACT, reasonOf } from "./report.ts";
 
 export const PIPELINES_INDEX = "pipelines/index.json";
 
@@ -71,7 +71,7 @@ export async function pipelines(context: Context): Promise<void> {
       try {
         await run(context, name, about, fixture);
       } catch (error) {
-        context.report.fail(`pipelines ${name}`, String(error));
+        context.report.fail(`pipelines ${name}`, reasonOf(error));
       }
     }
   }

@@ -1,3 +1,4 @@
+import { KandinskyError } from "../../src/base/mod.ts";
 import type { DType, Tensor } from "../../src/tensor/mod.ts";
 
 /** `max|a-b| <= abs + rel * max|expected|`; a class of the folder's manifest, or one of the rules beside it. */
@@ -135,4 +136,9 @@ function placeOf(index: number, shape: readonly number[]): number[] {
     rest = Math.floor(rest / size);
   }
   return place;
+}
+
+/** A fault of the program itself shows where it is. */
+export function reasonOf(error: unknown): string {
+  return error instanceof KandinskyError || !(error instanceof Error) ? String(error) : `${error.stack}`;
 }

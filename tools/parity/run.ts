@@ -7,7 +7,7 @@ import { type Fixture, openFixture } from "./fixture.ts";
 import { listData, type Manifest, readManifest } from "./folder.ts";
 import { KINDS, pipelineOwner, SUPPORT } from "./kinds.ts";
 import { PIPELINES_INDEX } from "./pipelines.ts";
-import { makeReport, type Report, type Summary } from "./report.ts";
+import { makeReport, type Report, reasonOf, type Summary } from "./report.ts";
 
 /** Runs everything found in a folder laid out like the golden data. */
 export async function runParity(path: string, print: (line: string) => void): Promise<Summary> {
@@ -71,11 +71,6 @@ async function openFixtures(
     }
   }
   return fixtures;
-}
-
-/** A fault of the program itself shows where it is. */
-function reasonOf(error: unknown): string {
-  return error instanceof KandinskyError || !(error instanceof Error) ? String(error) : `${error.stack}`;
 }
 
 /** A file that no kind knows is a case that nobody would look at. */
