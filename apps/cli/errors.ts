@@ -36,7 +36,9 @@ export function reportError(context: Context, error: unknown): number {
     stderr.write(`${text.errors.internal}\n`);
     return EXIT_CODES.internal;
   }
-  stderr.write(`${title}: ${wordError(context, error)}\n`);
+  // A wish is no mistake.
+  const opening = error.fault === "cancelled" ? "" : `${title}: `;
+  stderr.write(`${opening}${wordError(context, error)}\n`);
   if ((env["KANDINSKY_DEBUG"] ?? "") !== "") stderr.write(`${traceOf(error)}\n`);
   else if (error.fault === "internal") {
     stderr.write(`${text.errors.internal} (${text.errors.debugHint})\n`);

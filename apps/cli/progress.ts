@@ -74,12 +74,11 @@ function barLine(status: Status, context: Context): string {
   return `${status.fraction === undefined ? "" : `${bar} `}${plainLine(status, context)}`;
 }
 
-/** Plain lines come at most this often, unless something else is being done. */
+/** Plain lines come at most this often, so that a short run says nothing. */
 const LINE_MILLISECONDS = 10_000;
 
 function lineProgress(context: Context): Progress {
   const { stderr } = context;
-  let label = "";
   let at = performance.now();
   return {
     clear: () => {},
@@ -87,14 +86,7 @@ function lineProgress(context: Context): Progress {
     say: (line) => stderr.write(`${line}\n`),
     update: (status) => {
       const now = performance.now();
-      if (status.label === label && now - at < LINE_MILLISECONDS) return;
-      if (status.label !== label && status.detail === undefined) {
-        // A stage that is over at once need not be told.
-        label = status.label;
-        at = now;
-        return;
-      }
-      label = status.label;
+      if (now - at < LINE_MILLISECONDS) return;
       at = now;
       stderr.write(`${plainLine(status, context)}\n`);
     },

@@ -9,17 +9,10 @@ import {
   type WeightPart,
 } from "../checkpoint/mod.ts";
 import { PROFILES } from "../diffusion/mod.ts";
-import { type Graph, graphFlops, peakActivationBytes } from "../graph/mod.ts";
-import { movqDecoderGraph, t5Graph, textProjectionGraph, unetGraph } from "../models/mod.ts";
-import { chunkAttention, runPasses, splitGraph } from "../passes/mod.ts";
 import { type DType, ITEM_SIZE } from "../tensor/mod.ts";
+import { type StageReport, stageCosts } from "./costs.node.ts";
 import { type OpenedModel, openModel } from "./model.node.ts";
-import type { BoundPart } from "./packing.node.ts";
-import { MAX_SCORE_BYTES } from "./passes.node.ts";
-import { foldPart } from "./program.node.ts";
 import { checkSide } from "./request.ts";
-import { rangesOf } from "./t5-runner.node.ts";
-import { MAX_TOKENS } from "./text.ts";
 
 /** A stored tensor: its values were not read. */
 export interface TensorReport {
@@ -40,21 +33,7 @@ export interface PartReport {
   readonly tensors: readonly TensorReport[];
 }
 
-/** `prepare`: what a picture needs once before its steps; `step`: one step; `guided step`: one with guidance. */
-export type WorkStage = "encode" | "prepare" | "step" | "guided step" | "decode";
-
-/** One stage of drawing one picture. */
-export interface StageReport {
-  readonly stage: WorkStage;
-  /** Floating point operations: two for each multiply-accumulate. */
-  readonly flops: number;
-  /** Bytes of the float32 weights that are loaded at once in this stage. */
-  readonly weightBytes: number;
-  /** The most bytes that inputs and intermediate values take at once (an estimate). */
-  readonly activationBytes: number;
-}
-
-/** Work and memory of one picture of a size. */
+/** What one picture of a size costs. */
 export interface SizeReport {
   readonly width: number;
   readonly height: number;
@@ -132,57 +111,8 @@ function partReport(name: string, entries: ReadonlyMap<string, TensorEntry>): Pa
 }
 
 function sizeReport(model: OpenedModel, { width, height }: PictureSize): SizeReport {
-  const { text, unet, movq, info } = model;
-  checkSide("width", width, info.unit);
-  checkSide("height", height, info.unit);
-  const cells = { height: height / info.cell, width: width / info.cell };
-  const passes = [chunkAttention(MAX_SCORE_BYTES)];
-  const { steps } = PROFILES[info.profile];
-
-  const encoders = rangesOf(text.part, text.config).map((range) =>
-    costs(t5Graph(text.config, 1, MAX_TOKENS, range)),
-  );
-  const halvesOf = (batch: number) => {
-    const shape = { batch, ...cells, contextLength: MAX_TOKENS, steps };
-    const graph = runPasses(unetGraph(unet.config, shape), passes);
-    const { prologue, body } = splitGraph(foldPart(graph, unet.part).graph, ["sample", "step"]);
-    return { prologue, body };
-  };
-  const single = halvesOf(1);
-  const guided = halvesOf(2);
-  const projection = costs(textProjectionGraph(unet.config, 2, MAX_TOKENS));
-  const decoder = runPasses(movqDecoderGraph(movq.config, { batch: 1, ...cells }), passes);
-  const stages: readonly StageReport[] = [
-    { stage: "encode", ...largest(encoders) },
-    { stage: "prepare", ...largest([projection, costs(guided.prologue)]) },
-    { stage: "step", ...costs(single.body) },
-    { stage: "guided step", ...costs(guided.body) },
-    { stage: "decode", ...costs(foldedGraph(decoder, movq.part)) },
-  ];
-  return { width, height, stages };
-}
-
-function foldedGraph(graph: Graph, part: BoundPart): Graph {
-  return foldPart(graph, part).graph;
-}
-
-type Costs = Omit<StageReport, "stage">;
-
-function costs(graph: Graph): Costs {
-  const weights = graph.nodes.filter(({ op }) => op === "parameter");
-  return {
-    flops: graphFlops(graph),
-    // Whatever type a weight is stored in, it is float32 when it is used.
-    weightBytes: weights.reduce((sum, { shape }) => sum + product(shape) * ITEM_SIZE.float32, 0),
-    activationBytes: peakActivationBytes(graph),
-  };
-}
-
-/** Graphs that run one after the other: their work adds up, their memory does not. */
-function largest(runs: readonly Costs[]): Costs {
-  return {
-    flops: runs.reduce((sum, { flops }) => sum + flops, 0),
-    weightBytes: Math.max(...runs.map(({ weightBytes }) => weightBytes)),
-    activationBytes: Math.max(...runs.map(({ activationBytes }) => activationBytes)),
-  };
+  checkSide("width", width, model.info.unit);
+  checkSide("height", height, model.info.unit);
+  const { steps } = PROFILES[model.info.profile];
+  return { width, height, stages: stageCosts(model, { width, height, batch: 1, steps }) };
 }

@@ -14,6 +14,7 @@ import { checkPicture, latentPreview, type Picture, pictureFromTensor } from "..
 import { type Device, type Engine, startEngine } from "../runtime/mod.ts";
 import { row, type Tensor } from "../tensor/mod.ts";
 import { contextOf, denoiserOfBatch } from "./denoise.node.ts";
+import { type Estimate, estimateJob } from "./estimate.node.ts";
 import type { GenerateEvent, Notice, RunState } from "./events.ts";
 import { SideEvents } from "./merge.ts";
 import { pictureMetadata } from "./metadata.ts";
@@ -32,6 +33,7 @@ import { encodeText } from "./t5-runner.node.ts";
 import { MAX_TOKENS, planText, type TextPlan, unetMasks } from "./text.ts";
 import { type PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
 
+/** Which model, and where and how it runs. */
 export interface LoadOptions {
   /** Folder in the diffusers layout; the embedded nano model by default. */
   readonly model?: string;
@@ -42,6 +44,7 @@ export interface LoadOptions {
   readonly cache?: boolean;
 }
 
+/** How one run ends early, or goes on from where an earlier one ended. */
 export interface GenerateOptions {
   /** Ends the run at once; the iteration throws `cancelled`. */
   readonly signal?: AbortSignal;
@@ -96,6 +99,14 @@ export class Kandinsky3 implements AsyncDisposable {
   resolve(request: GenerateRequest): Job {
     const { info, scheduler } = this.#opened;
     return resolveRequest(request, { ...info, scheduler }, () => randomInt(2 ** 32));
+  }
+
+  /**
+   * Seconds and memory that a job will take here, reckoned before it starts. Large jobs make the engine try the
+   * machine's speed. Throws `memory_exceeded`, saying what fits.
+   */
+  estimate(job: Job): Promise<Estimate> {
+    return estimateJob(this.#opened, job, async () => (await this.#start()).engine);
   }
 
   /** Draws; one run at a time. */

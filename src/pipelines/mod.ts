@@ -1,13 +1,13 @@
+export { type StageReport, stageCosts, type WorkSize, type WorkStage } from "./costs.node.ts";
 export { contextOf, type DenoisingSettings, denoiserOfBatch } from "./denoise.node.ts";
+export type { Estimate } from "./estimate.node.ts";
 export type { GenerateEvent, Notice, RunState, Stage } from "./events.ts";
 export {
   inspectModel,
   type ModelReport,
   type PartReport,
   type SizeReport,
-  type StageReport,
   type TensorReport,
-  type WorkStage,
 } from "./inspect.node.ts";
 export { type GenerateOptions, Kandinsky3, type LoadOptions } from "./kandinsky3.node.ts";
 export {

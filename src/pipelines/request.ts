@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KandinskyError } from "../base/mod.ts";
+import { KandinskyError, nearest } from "../base/mod.ts";
 import {
   NOISE_SOURCES,
   type NoiseSourceName,
@@ -173,11 +173,27 @@ export function checkSide(where: string, side: number, unit: number): number {
 function invalid(error: z.ZodError, request: GenerateRequest): KandinskyError {
   const issue = error.issues[0]!;
   const field = String(issue.path[0] ?? "");
-  const seen = field === "" ? undefined : JSON.stringify((request as Record<string, unknown>)[field]);
-  return new KandinskyError("option_invalid", {
-    what: "cannot use this request",
-    ...(field === "" ? {} : { where: field }),
-    ...(seen === undefined ? {} : { seen }),
-    wanted: issue.message.replace(/^Invalid input: /, "").replace(/^expected /, ""),
+  const value = (request as Readonly<Record<string, unknown>>)[field];
+  const close =
+    issue.code === "invalid_value" && typeof value === "string"
+      ? nearest(value, issue.values.map(String))
+      : undefined;
+  return new KandinskyError(issue.code === "invalid_value" ? "option_unknown" : "option_invalid", {
+    what: "cannot use this value",
+    ...(field === "" ? {} : { where: field, seen: JSON.stringify(value) }),
+    wanted: wordIssue(issue),
+    ...(close === undefined ? {} : { hint: `did you mean ${close}?` }),
   });
+}
+
+/** What a field should have been, in words. */
+function wordIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code === "too_small") return `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
+  if (issue.code === "too_big") return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
+  if (issue.code === "invalid_value") return issue.values.join(", ");
+  if (issue.code === "invalid_type") {
+    return issue.expected === "int" ? "a whole number" : `a ${issue.expected}`;
+  }
+  const alternative = issue.code === "invalid_union" ? issue.errors[0]?.[0] : undefined;
+  return alternative === undefined ? issue.message : wordIssue(alternative);
 }

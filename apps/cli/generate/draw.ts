@@ -5,6 +5,7 @@ import type { GenerateEvent, Job, Kandinsky3, RunState } from "../../../src/pipe
 import type { Device } from "../../../src/runtime/mod.ts";
 import { type Context, print } from "../context.ts";
 import { startProgress } from "../progress.ts";
+import { formatBytes, formatDuration } from "../units.ts";
 import { inlineOf } from "./inline.ts";
 import { jsonLine } from "./json-events.ts";
 import { checkOutputs, type OutputPlan, savePicture, saveSheet } from "./output.ts";
@@ -32,6 +33,7 @@ export async function draw(context: Context, model: Kandinsky3, job: Job, plan: 
   const saved: Saved[] = [...(plan.resumed?.data.saved ?? [])];
   await checkOutputs(plan.output, job, new Set(saved.map(({ index }) => index)));
 
+  await announce(context, model, job);
   const progress = startProgress(context);
   const tell = startTelling(context, progress, job, inlineOf(context, plan.preview && !plan.json));
   const emit = (event: object) => {
@@ -75,6 +77,16 @@ export async function draw(context: Context, model: Kandinsky3, job: Job, plan: 
   } finally {
     progress.clear();
   }
+}
+
+/** Work of more than this is announced. */
+const LONG_SECONDS = 120;
+
+/** Says beforehand what long work will take; throws `memory_exceeded` where it cannot be done at all. */
+async function announce({ text, language, stderr }: Context, model: Kandinsky3, job: Job): Promise<void> {
+  const { seconds, bytes } = await model.estimate(job);
+  if (seconds < LONG_SECONDS) return;
+  stderr.write(`${text.run.estimate(formatDuration(seconds, language), formatBytes(bytes, language))}\n`);
 }
 
 /** The state after a picture keeps the latents of those drawn together with it, until all of them are saved. */
