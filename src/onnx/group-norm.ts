@@ -22,15 +22,13 @@ export function lowerBlockedGroupNorm(context: LoweringContext<"blockedGroupNorm
   const { emit, graph, node, inputs } = context;
   const [x, scale, shift] = inputs as [string, string, string];
   const [rows, ...cells] = graph.nodes[node.inputs[1]!]!.shape;
-  if (product(cells.slice(1)) > 1) {
-    const shape = [node.shape[0]!, ...cells];
-    const perPicture = (map: string) =>
-      rows === shape[0] ? map : emit.emit("Expand", [map, emit.integers(shape)]);
-    return foldIntoMaps(emit, node, shape, x, perPicture(scale), perPicture(shift));
-  }
-  return product(node.shape) < SMALL_MAP
-    ? normPlain(emit, node, x, scale, shift)
-    : foldIntoChannels(emit, node, x, scale, shift);
+  const isMap = product(cells.slice(1)) > 1;
+  if (!isMap && product(node.shape) < SMALL_MAP) return normPlain(emit, node, x, scale, shift);
+  const shape = [node.shape[0]!, ...cells];
+  const perPicture = (value: string) =>
+    rows === shape[0] ? value : emit.emit("Expand", [value, emit.integers(shape)]);
+  const fold = isMap ? foldIntoMaps : foldIntoChannels;
+  return fold(emit, node, shape, x, perPicture(scale), perPicture(shift));
 }
 
 /** Maps of fewer values than this are faster in plain order, by measurement. */
@@ -51,54 +49,57 @@ function normPlain(
   return emit.emit(`${BLOCKED}:ReorderInput`, [result]);
 }
 
-/** x * factor + offset a channel, as a depthwise 1x1 convolution. */
-function foldIntoChannels(emit: Emitter, node: Blocked, x: string, scale: string, shift: string): string {
-  const { mean, deviation, byGroup } = groupStatistics(emit, x, node);
-  const factor = emit.emit("Div", [emit.emit("Reshape", [scale, byGroup]), deviation]);
-  const offset = emit.emit("Sub", [emit.emit("Reshape", [shift, byGroup]), emit.emit("Mul", [mean, factor])]);
-  return depthwise(emit, x, node.shape, factor, offset);
-}
-
-/** x * factor + offset, both maps of `cells`: the norm is folded into them at their own, smaller size. */
-function foldIntoMaps(
+/** The centred map times a factor plus an offset a channel, as a depthwise 1x1 convolution. */
+function foldIntoChannels(
   emit: Emitter,
   node: Blocked,
-  cells: readonly number[],
+  _: readonly number[],
   x: string,
   scale: string,
   shift: string,
 ): string {
-  const { mean, deviation } = groupStatistics(emit, x, node);
+  const { centred, deviation, byGroup } = standardise(emit, x, node);
+  const factor = emit.emit("Div", [emit.emit("Reshape", [scale, byGroup]), deviation]);
+  return depthwise(emit, centred, node.shape, factor, shift);
+}
+
+/** The centred map times a factor plus an offset, both maps: the deviation goes into the smaller factor. */
+function foldIntoMaps(
+  emit: Emitter,
+  node: Blocked,
+  affine: readonly number[],
+  x: string,
+  scale: string,
+  shift: string,
+): string {
+  const { centred, deviation } = standardise(emit, x, node);
   const [batch, channels] = node.shape as [number, number];
   const perGroup = channels / node.attributes.groups;
   const inverse = emit.emit("Div", [emit.constant(filled([1, 1, perGroup], 1)), deviation]);
-  const centre = emit.emit("Neg", [emit.emit("Mul", [mean, inverse])]);
   const none = emit.constant(filled([batch * channels], 0));
-  const factor = depthwise(emit, scale, cells, inverse, none);
-  const offset = emit.emit("Add", [shift, depthwise(emit, scale, cells, centre, none)]);
-  const rows = blockedRows(emit, x, node, cells);
-  const spreadRows = (map: string) => spreadColumns(emit, map, node, cells);
-  const result = emit.emit("Add", [emit.emit("Mul", [rows, spreadRows(factor)]), spreadRows(offset)]);
+  const factor = depthwise(emit, scale, affine, inverse, none);
+  const rows = blockedRows(emit, centred, node, affine);
+  const scaled = emit.emit("Mul", [rows, spreadColumns(emit, factor, node, affine)]);
+  const result = emit.emit("Add", [scaled, spreadColumns(emit, shift, node, affine)]);
   return emit.emit("Reshape", [result, emit.integers(node.shape)]);
 }
 
-/** Mean and standard deviation [B,groups,1] of a blocked map, and the shape [*,groups,channels of a group]. */
-function groupStatistics(emit: Emitter, x: string, { shape, attributes }: Blocked) {
+/** A blocked map less its groups' means, and its groups' standard deviations [B,groups,1]. */
+function standardise(emit: Emitter, x: string, { shape, attributes }: Blocked) {
   const [batch, channels] = shape as [number, number];
   const { groups, epsilon } = attributes;
   const byGroup = emit.integers([-1, groups, channels / groups]);
-  const average = (values: string) => emit.emit("ReduceMean", [values, emit.integers([2])]);
-  const mean = pool(emit, x, shape);
+  const groupMean = (values: string) => {
+    const perChannel = emit.emit("Reshape", [pool(emit, values, shape), byGroup]);
+    return emit.emit("ReduceMean", [perChannel, emit.integers([2])]);
+  };
   const ones = emit.constant(filled([batch * channels, 1, 1, 1], 1));
-  const centred = depthwise(emit, x, shape, ones, emit.emit("Neg", [mean]));
-  const variances = emit.emit("Reshape", [pool(emit, emit.emit("Mul", [centred, centred]), shape), byGroup]);
-  // The variance of a group is the mean of its channels' variances plus the variance of their means.
-  const means = emit.emit("Reshape", [mean, byGroup]);
-  const groupMean = average(means);
-  const apart = emit.emit("Sub", [means, groupMean]);
-  const variance = average(emit.emit("Add", [variances, emit.emit("Mul", [apart, apart])]));
+  const none = emit.constant(filled([1, 1, channels / groups], 0));
+  const centred = depthwise(emit, x, shape, ones, emit.emit("Sub", [none, groupMean(x)]));
+  // Squares of centred values: mean(x^2) - mean(x)^2 would lose all digits where the mean is large.
+  const variance = groupMean(emit.emit("Mul", [centred, centred]));
   const deviation = emit.emit("Sqrt", [emit.emit("Add", [variance, emit.constant(float32([], [epsilon]))])]);
-  return { mean: groupMean, deviation, byGroup };
+  return { centred, deviation, byGroup };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { product } from "../base/mod.ts";
 import {
   add,
   attention,
@@ -29,6 +30,7 @@ export function blockedLayout(block: number): Pass {
 class Forms {
   readonly #blocked = new Map<number, Value>();
   readonly #tokens = new Map<number, Value>();
+  readonly #maps = new Map<number, Value>();
   readonly block: number;
 
   constructor(block: number) {
@@ -61,6 +63,15 @@ class Forms {
     return this.#tokens.get(plain.id);
   }
 
+  /** The blocked map [B,C,1,N] that tokens [B,N,C] came from. */
+  mapOf(tokens: Value): Value | undefined {
+    return this.#maps.get(tokens.id);
+  }
+
+  rememberMap(tokens: Value, map: Value): void {
+    this.#maps.set(tokens.id, map);
+  }
+
   rememberTokens(plain: Value, tokens: Value): void {
     this.#tokens.set(plain.id, tokens);
   }
@@ -89,6 +100,7 @@ class Layout {
   readonly #rules: { readonly [K in Node["op"]]?: Rule<K> } = {
     conv2d: (node, inputs, copyOf) => this.#convolution(node, inputs, copyOf),
     convTranspose2d: (_, inputs) => this.#doubling(inputs),
+    matmul: (node, inputs) => this.#linear(node, inputs),
     groupNorm: (node, [x, scale, shift]) => {
       if (!this.#forms.isBlocked(x!)) return undefined;
       const operands = [x!, scale!, shift!].map((value) => this.#forms.blockedOf(value)!);
@@ -136,6 +148,33 @@ class Layout {
     const { block } = this.#forms;
     const operands = [x, blockWeight(weight, block), ...(bias ? [padRows(bias, block)] : [])];
     return x.builder.apply("blockedConv2d", operands, { block, stride, padding });
+  }
+
+  /** A linear layer with a stored weight is a 1x1 convolution of a map with one row. */
+  #linear(node: Node<"matmul">, [x, weight]: readonly Value[]): Value | undefined {
+    const { block } = this.#forms;
+    const [outer, inner] = weight!.shape as [number, number];
+    const isLinear = node.attributes.transposeB && this.#graph.nodes[node.inputs[1]!]!.op === "parameter";
+    if (!isLinear || inner % block !== 0 || outer % block !== 0 || x!.shape.length < 2) return undefined;
+    const [length, rows] = [x!.shape.at(-2)!, product(x!.shape.slice(0, -1))];
+    // Short sequences share one map, so that the convolution has rows enough to work on.
+    const width = length < MIN_SEQUENCE ? rows : length;
+    const tokens = reshape(x!, [rows / width, width, inner]);
+    const map = x!.builder.apply("tokensToBlocked", [tokens], { block, height: 1, width });
+    const result = this.#blockedConv(map, reshape(weight!, [outer, inner, 1, 1]), undefined, 1, [0, 0, 0, 0]);
+    const plain = x!.builder.apply("blockedToTokens", [result], { block });
+    const shaped = reshape(plain, node.shape);
+    if (shaped.shape.length === 3 && width === length) this.#forms.rememberMap(shaped, result);
+    return shaped;
+  }
+
+  /** Tokens [B,N,C] as [B,C,N]; straight from the map where they came from one. */
+  #asChannels(tokens: Value): Value {
+    const map = this.#forms.mapOf(tokens);
+    const [batch, length, channels] = tokens.shape as [number, number, number];
+    return map === undefined
+      ? transpose(tokens, [0, 2, 1])
+      : reshape(this.#forms.plainOf(map), [batch, channels, length]);
   }
 
   /** A 2x2 transposed convolution is a 1x1 convolution to four times the channels, laid out side by side. */
@@ -216,7 +255,7 @@ class Layout {
     const { queries, keys } = node.attributes;
     if (queries !== "channels") return undefined;
     if (keys === "tokens") {
-      const [kc, vc] = [k!, v!].map((x) => transpose(x, [0, 2, 1])) as [Value, Value];
+      const [kc, vc] = [k!, v!].map((x) => this.#asChannels(x)) as [Value, Value];
       return attention(q!, kc, vc, bias, { ...node.attributes, keys: "channels" });
     }
     const tokens = [q!, k!, v!].map((x) => this.#asTokens(x));
@@ -236,6 +275,9 @@ class Layout {
     return x.builder.apply("blockedToTokens", [this.#forms.blockedOf(map)!], { block: this.#forms.block });
   }
 }
+
+/** Sequences shorter than this are joined over the batch. */
+const MIN_SEQUENCE = 16;
 
 type CopyOf = (id: number) => Value;
 type Rule<K extends Node["op"]> = (
