@@ -26,11 +26,22 @@ export function widenBfloat16(bits: Uint16Array, target: Float32Array, at = 0): 
 export function cast<D extends DType>(t: Tensor, dtype: D): Tensor<D> {
   if ((t.dtype as DType) === dtype) return t as Tensor<D>;
   const data = new ARRAY_OF[dtype](t.data.length);
+  const widen = dtype === "float32" ? WIDEN[t.dtype] : undefined;
+  if (widen !== undefined) {
+    widen(t.data as Uint16Array, data as unknown as Float32Array);
+    return { dtype, shape: t.shape, data };
+  }
   const read = READ[t.dtype];
   const write = WRITE[dtype];
   for (let i = 0; i < t.data.length; i++) write(data as never, i, read(t.data as never, i));
   return { dtype, shape: t.shape, data };
 }
+
+/** Conversions that whole models go through. */
+const WIDEN: { readonly [D in DType]?: (bits: Uint16Array, target: Float32Array) => void } = {
+  float16: widenFloat16,
+  bfloat16: widenBfloat16,
+};
 
 const READ: { [D in DType]: (data: Tensor<D>["data"], i: number) => number } = {
   float64: (data, i) => data[i]!,
