@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { ERRORS } from "../src/base/mod.ts";
 import { ROOMS } from "./rooms.ts";
 
@@ -8,7 +8,7 @@ export function checkDocs(root: string): string[] {
   return [
     ...checkRoomMap(root),
     ...checkErrorTable(root),
-    ...undocumentedExports(join(root, "src/mod.ts")),
+    ...undocumentedExports(join(root, "src/mod.ts")).map((problem) => relative(root, problem)),
     ...deadLinks(root),
   ];
 }

@@ -1,5 +1,5 @@
 import { KandinskyError } from "../../src/base/mod.ts";
-import type { GenerateRequest } from "../../src/pipelines/request.ts";
+import type { GenerateRequest } from "../../src/mod.ts";
 import { type Context, styled } from "./context.ts";
 import { translate } from "./messages/phrases.ts";
 
