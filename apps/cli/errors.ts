@@ -54,7 +54,8 @@ export function wordError({ text, language }: Context, error: KandinskyError): s
     ...(seen === undefined ? [] : [`${text.errors.seen} ${said(seen)}`]),
     ...(wanted === undefined ? [] : [`${text.errors.wanted} ${said(wanted)}`]),
   ];
-  const place = where === undefined ? [] : [Object.hasOwn(FLAGS, where) ? FLAGS[where as "seed"] : where];
+  const place =
+    where === undefined ? [] : [Object.hasOwn(FLAGS, where) ? FLAGS[where as "seed"] : said(where)];
   const line = [said(what), ...place, ...(facts.length === 0 ? [] : [facts.join(", ")])].join(": ");
   return hint === undefined ? line : `${line}\n  ${said(hint)}`;
 }

@@ -93,13 +93,7 @@ function wordUsage(error: CommanderError, program: Command, named: string, text:
       ? program.commands.map((candidate) => candidate.name())
       : [...(command ?? program).options.flatMap(({ short, long }) => [short, long]), "--help", "--lang"];
   const isUnknown = error.code === "commander.unknownOption" || error.code === "commander.unknownCommand";
-  const close =
-    seen !== undefined && isUnknown
-      ? nearest(
-          seen,
-          candidates.filter((name) => name !== undefined),
-        )
-      : undefined;
+  const close = seen !== undefined && isUnknown ? closest(seen, candidates) : undefined;
   const kinds: Readonly<Record<string, string>> = {
     "commander.unknownOption": text.errors.unknownOption,
     "commander.unknownCommand": text.errors.unknownCommand,
@@ -115,6 +109,12 @@ function wordUsage(error: CommanderError, program: Command, named: string, text:
         ? text.errors.didYouMean(close)
         : text.errors.seeHelp(command === undefined ? "kandinsky" : `kandinsky ${named}`),
   });
+}
+
+/** The nearest name, or one that begins like the word. */
+function closest(word: string, names: readonly (string | undefined)[]): string | undefined {
+  const known = names.filter((name) => name !== undefined);
+  return nearest(word, known) ?? known.find((name) => name.startsWith(word));
 }
 
 /** Takes `--lang X` out of the words, wherever it stands: it must be known before anything is said. */

@@ -22,14 +22,16 @@ export function startTelling(context: Context, progress: Progress, job: Job, inl
   let steps = 0;
   let previewAt = 0;
 
-  const place = (pictures: readonly number[]) =>
-    total === 1 ? [] : [text.run.picture(Math.max(...pictures) + 1, total)];
+  const place = (pictures: readonly number[]) => {
+    const [first, last] = [Math.min(...pictures) + 1, Math.max(...pictures) + 1];
+    return total === 1 ? [] : [text.run.picture(first === last ? `${first}` : `${first}-${last}`, total)];
+  };
 
   const handlers: { [K in Told["type"]]: (event: Extract<Told, { type: K }>) => void | Promise<void> } = {
     start: () => {},
     notice: (event) => {
       const words = noticeText(context, event);
-      const which = total > 1 && "picture" in event ? `${text.run.picture(event.picture + 1, total)}: ` : "";
+      const which = total > 1 && "picture" in event ? `${text.run.picture(`${event.picture + 1}`, total)}: ` : "";
       progress.say(`${styled(context, "note", text.run.warning)}: ${which}${words}`);
     },
     pack: ({ part, doneBytes, bytes, file }) => {

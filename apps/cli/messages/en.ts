@@ -162,7 +162,7 @@ export const en = {
       decode: "finishing",
     },
     step: (index: number, total: number) => `step ${index}/${total}`,
-    picture: (index: number, total: number) => `picture ${index}/${total}`,
+    picture: (index: string, total: number) => `picture ${index}/${total}`,
     left: (time: string) => `${time} left`,
     pack: (part: string, all: string, file: string) =>
       `the weights of ${part} are prepared once: ${all} in ${file}`,

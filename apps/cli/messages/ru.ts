@@ -185,8 +185,8 @@ export const ru: Messages = {
   },
   errors: {
     error: "ошибка",
-    seen: "получено",
-    wanted: "нужно",
+    seen: "получено:",
+    wanted: "нужно:",
     internal: "это ошибка в kandinsky, а не ваша: сообщите о ней вместе со строками выше",
     debugHint: "KANDINSKY_DEBUG=1 покажет больше",
     didYouMean: (name) => `может быть, ${name}?`,
