@@ -13,6 +13,7 @@ export {
 } from "./image/mod.ts";
 export {
   EMBEDDED_MODEL,
+  type Estimate,
   type GenerateEvent,
   type GenerateOptions,
   type GenerateRequest,
