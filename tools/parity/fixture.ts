@@ -20,6 +20,8 @@ export interface Fixture {
   readonly expected: number;
   /** Those that nothing was done with yet. */
   left(): string[];
+  /** The same by their rows of the manifest, such as `grad/*`, with the number of each. */
+  leftRows(): ReadonlyMap<string, number>;
   /** Compares a result with the stored tensor of that name. */
   expect(name: string, seen: Tensor): void;
   /** Expected tensors of a later issue. */
@@ -34,7 +36,7 @@ export async function openFixture(
   report: Report,
 ): Promise<Fixture> {
   const { entries } = await readSafetensorsHeader(join(folder, file), file);
-  const rowOf = (name: string) => rows[name] ?? patternRow(rows, name);
+  const rowOf = (name: string) => rows[name] ?? rows[patternOf(rows, name) ?? ""];
   const expected = new Map<string, Tolerance | undefined>();
   for (const [name, entry] of entries) {
     const row = rowOf(name);
@@ -67,6 +69,14 @@ export async function openFixture(
     float32: (name) => cast(fixture.tensor(name), "float32"),
     integers: (name) => Array.from(fixture.tensor(name).data, Number),
     left: () => [...left],
+    leftRows() {
+      const counts = new Map<string, number>();
+      for (const name of left) {
+        const row = Object.hasOwn(rows, name) ? name : (patternOf(rows, name) ?? name);
+        counts.set(row, (counts.get(row) ?? 0) + 1);
+      }
+      return counts;
+    },
     expect(name, seen) {
       left.delete(name);
       const tolerance = expected.get(name);
@@ -108,12 +118,12 @@ function checkEntry(file: string, entry: TensorEntry, [, dtype, shape]: Row, rep
   }
 }
 
-/** A row for a name such as `grad/conv_in.weight` that is listed as `grad/*`. */
-function patternRow(rows: ManifestFixture["tensors"], name: string): Row | undefined {
-  return Object.entries(rows).find(([pattern]) => {
+/** The row that a name such as `grad/conv_in.weight` is listed under: `grad/*`. */
+function patternOf(rows: ManifestFixture["tensors"], name: string): string | undefined {
+  return Object.keys(rows).find((pattern) => {
     const prefix = patternPrefix(pattern);
     return prefix !== undefined && name.startsWith(prefix);
-  })?.[1];
+  });
 }
 
 function patternPrefix(pattern: string): string | undefined {

@@ -140,5 +140,6 @@ function placeOf(index: number, shape: readonly number[]): number[] {
 
 /** A fault of the program itself shows where it is. */
 export function reasonOf(error: unknown): string {
-  return error instanceof KandinskyError || !(error instanceof Error) ? String(error) : `${error.stack}`;
+  if (error instanceof KandinskyError) return error.message;
+  return error instanceof Error ? `${error.stack}` : String(error);
 }

@@ -41,8 +41,9 @@ export async function runParity(path: string, print: (line: string) => void): Pr
     }
   }
   for (const fixture of fixtures.values()) {
-    for (const name of fixture.left())
-      report.fail(`${fixture.file} ${name}`, "expected, but nothing looked at it");
+    for (const [name, count] of fixture.leftRows()) {
+      report.fail(`${fixture.file} ${name}`, `expected, but nothing looked at it (${count} tensors)`);
+    }
   }
   const all = [...fixtures.values()];
   const listed = all.reduce((sum, { expected }) => sum + expected, 0);

@@ -112,6 +112,11 @@ async function narrowUNet(folder: string, model: string): Promise<string> {
 export async function unetGrad(context: Context): Promise<void> {
   const fixture = context.fixture(UNET_GRAD_FILE);
   if (fixture === undefined) return;
+  const known = /^(grad|step\d+|ema\d+)\/|^(losses|grad_norms|prediction_after)$/;
+  fixture.later(
+    "unet-grad",
+    fixture.left().filter((name) => known.test(name)),
+  );
   const path = fixture.model ?? "unet-grad";
   const model = bindUNet(await openPart(join(context.folder, path)));
   const prediction = await predict(context, {
@@ -123,11 +128,6 @@ export async function unetGrad(context: Context): Promise<void> {
     masked: DIFFUSERS_MASKED,
   });
   fixture.expect("prediction", prediction);
-  const known = /^(grad|step\d+|ema\d+)\/|^(losses|grad_norms|prediction_after)$/;
-  fixture.later(
-    "unet-grad",
-    fixture.left().filter((name) => known.test(name)),
-  );
 }
 
 /** As the product runs it: prologue and body, all timesteps prepared at once, the passes applied. */
