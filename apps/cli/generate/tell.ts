@@ -31,7 +31,8 @@ export function startTelling(context: Context, progress: Progress, job: Job, inl
     start: () => {},
     notice: (event) => {
       const words = noticeText(context, event);
-      const which = total > 1 && "picture" in event ? `${text.run.picture(`${event.picture + 1}`, total)}: ` : "";
+      const which =
+        total > 1 && "picture" in event ? `${text.run.picture(`${event.picture + 1}`, total)}: ` : "";
       progress.say(`${styled(context, "note", text.run.warning)}: ${which}${words}`);
     },
     pack: ({ part, doneBytes, bytes, file }) => {
