@@ -134,7 +134,11 @@ class Layout {
 
   #convolution(node: Node<"conv2d">, [x, weight, bias]: readonly Value[], copyOf: CopyOf): Value | undefined {
     const resize = this.#graph.nodes[node.inputs[0]!]!;
-    if (resize.op === "resizeNearest" && resize.attributes.factor === 2 && weight!.shape[2] === 3) {
+    if (
+      resize.op === "resizeNearest" &&
+      resize.attributes.factor === 2 &&
+      this.#keepsSize(node.attributes, weight!)
+    ) {
       const source = this.#forms.blockedOf(copyOf(resize.inputs[0]!));
       if (source !== undefined) return this.#phases(source, weight!, bias);
     }
@@ -142,6 +146,12 @@ class Layout {
     if (source === undefined) return undefined;
     const { stride, padding } = node.attributes;
     return this.#forms.plainOf(this.#blockedConv(source, weight!, bias, stride, padding), weight!.shape[0]);
+  }
+
+  /** Whether a convolution is a 3x3 one that keeps a map's size and whose results are whole blocks. */
+  #keepsSize({ stride, padding }: Node<"conv2d">["attributes"], { shape: [out, , kh, kw] }: Value): boolean {
+    const isPlain = stride === 1 && padding.every((side) => side === 1);
+    return isPlain && kh === 3 && kw === 3 && out! % this.#forms.block === 0;
   }
 
   #blockedConv(x: Value, weight: Value, bias: Value | undefined, stride: number, padding: Padding): Value {

@@ -1,4 +1,4 @@
-import { type Graph, type Node, rewrite } from "../graph/mod.ts";
+import { type Graph, type Node, reachable, rewrite } from "../graph/mod.ts";
 
 /** A graph cut in two: the prologue's outputs are inputs of the body, under the same names. */
 export interface SplitGraph {
@@ -14,12 +14,13 @@ export interface SplitGraph {
  */
 export function splitGraph(graph: Graph, inputs: readonly string[]): SplitGraph {
   const depends = dependentsOf(graph, inputs);
+  const needed = reachable(graph, graph.outputs.values());
   const boundary = new Map<number, string>();
   const cross = (id: number) => {
     if (!depends.has(id) && !isSource(graph.nodes[id]!)) boundary.set(id, `carried_${id}`);
   };
   graph.nodes.forEach((node, id) => {
-    if (depends.has(id)) node.inputs.forEach(cross);
+    if (needed.has(id) && depends.has(id)) node.inputs.forEach(cross);
   });
   for (const id of graph.outputs.values()) cross(id);
 

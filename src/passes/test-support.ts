@@ -14,7 +14,7 @@ export const SMALL_UNET: UNetConfig = {
   groups: 4,
   attentionHeadDim: 16,
   timeEmbeddingDim: 32,
-  crossAttentionDim: 24,
+  crossAttentionDim: 32,
   encoderHidDim: 20,
 };
 
@@ -33,8 +33,8 @@ export const SMALL_MOVQ: MovqConfig = {
 export const SMALL_T5: T5Config = {
   dModel: 16,
   dKv: 8,
-  numHeads: 3,
-  dFf: 24,
+  numHeads: 4,
+  dFf: 48,
   numLayers: 2,
   vocabSize: 32,
   numBuckets: 8,
