@@ -18,8 +18,11 @@ const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** The golden data, and another folder laid out like it where `.ci/run` found one. */
 const GOLDEN = ["golden", process.env["KANDINSKY_PARITY"]].filter((folder) => folder !== undefined);
 
+/** Both programs colour even what goes to a file where they find `CI` set. */
+const COLORS = process.stdout.isTTY ? "force" : "off";
+
 const counts = [
-  program("format and lint", ["node_modules/@biomejs/biome/bin/biome", "ci", "."]),
+  program("format and lint", ["node_modules/@biomejs/biome/bin/biome", "ci", `--colors=${COLORS}`, "."]),
   check("import directions", checkRooms),
   check("documents", checkDocs),
   check("length of files", checkLength),
@@ -84,5 +87,6 @@ function tell(name: string, isGood: boolean): Count {
 }
 
 function runNode(args: readonly string[]): number {
-  return spawnSync(process.execPath, [...args], { cwd: ROOT, stdio: ["ignore", 1, 2] }).status ?? 1;
+  const env = COLORS === "off" ? { ...process.env, NO_COLOR: "1" } : process.env;
+  return spawnSync(process.execPath, [...args], { cwd: ROOT, env, stdio: ["ignore", 1, 2] }).status ?? 1;
 }
