@@ -12,8 +12,6 @@ const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
 
 /** A model of few channels whose pictures mean nothing; 64 pixels a unit. */
 export const TINY = join(ROOT, "golden", "tiny-k3");
-/** The model that comes along; 32 pixels a unit. */
-export const NANO = join(ROOT, "models", "nano");
 
 /** An empty folder that goes away with the test. */
 export function temporaryFolder(): string {
