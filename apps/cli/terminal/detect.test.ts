@@ -28,7 +28,7 @@ const CASES: readonly (readonly [name: string, Record<string, string>, GraphicsP
   ["GNOME Terminal started from kitty", { ...XTERM, VTE_VERSION: "7600", KITTY_WINDOW_ID: "1" }, "none"],
   ["xterm started from kitty", { ...XTERM, XTERM_VERSION: "XTerm(390)", KITTY_WINDOW_ID: "1" }, "none"],
   ["Terminal of macOS", { ...XTERM, TERM_PROGRAM: "Apple_Terminal" }, "none"],
-  ["tmux in kitty", { TERM: "tmux-256color", TMUX: "/tmp/tmux,1,0", KITTY_WINDOW_ID: "1" }, "none"],
+  ["tmux in kitty", { TERM: "tmux-256color", TMUX: "/run/tmux,1,0", KITTY_WINDOW_ID: "1" }, "none"],
   ["screen in iTerm2", { TERM: "screen", STY: "1.tty", TERM_PROGRAM: "iTerm.app" }, "none"],
   ["a dumb terminal", { TERM: "dumb", TERM_PROGRAM: "iTerm.app" }, "none"],
 ];
