@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { KandinskyError, product } from "../base/mod.ts";
-import { type DType, ITEM_SIZE, type Tensor } from "../tensor/mod.ts";
+import { type DType, formatShape, ITEM_SIZE, type Tensor } from "../tensor/mod.ts";
 import { NAME_OF } from "./entry.ts";
 import { LENGTH_BYTES, MAX_HEADER_BYTES } from "./header.ts";
 import { MAX_IO_BYTES } from "./read.node.ts";
@@ -42,7 +42,11 @@ export async function writeSafetensors(
   await writeSafetensorsStream(path, streamed, metadata, () => {});
 }
 
-/** As `writeSafetensors`, with no more than one piece in memory; `onWritten` gets the bytes of each. */
+/**
+ * As `writeSafetensors`, with no more than one piece in memory; `onWritten` gets the bytes of each.
+ * Throws `tensor_shape` where a tensor's pieces are not as many values as its shape says; what `values` throws
+ * comes out unchanged. Either way no file is left.
+ */
 export async function writeSafetensorsStream(
   path: string,
   tensors: readonly StreamedTensor[],
@@ -52,25 +56,43 @@ export async function writeSafetensorsStream(
   const ordered = [...tensors].sort((a, b) => ITEM_SIZE[b.dtype] - ITEM_SIZE[a.dtype]);
   const header = composeHeader(path, ordered, metadata);
   const temporary = `${path}.${randomUUID()}.tmp`;
+  const handle = await onDisk(path, () => open(temporary, "wx"));
   try {
-    const handle = await open(temporary, "wx");
     try {
-      await writeFully(handle, header);
-      for (const { values } of ordered) {
-        for await (const { buffer, byteOffset, byteLength } of values()) {
-          await writeFully(handle, new Uint8Array(buffer, byteOffset, byteLength));
-          onWritten(byteLength);
-        }
-      }
-      await handle.sync();
+      await onDisk(path, () => writeFully(handle, header));
+      for (const one of ordered) await writeValues(handle, path, one, onWritten);
+      await onDisk(path, () => handle.sync());
     } finally {
       await handle.close();
     }
-    await rename(temporary, path);
+    await onDisk(path, () => rename(temporary, path));
   } catch (cause) {
     await rm(temporary, { force: true });
-    throw cause instanceof KandinskyError ? cause : describe(path, cause);
+    throw cause;
   }
+}
+
+/** The pieces of one tensor must make up its shape, or all tensors after it would lie elsewhere than said. */
+async function writeValues(
+  handle: FileHandle,
+  path: string,
+  { name, dtype, shape, values }: StreamedTensor,
+  onWritten: (bytes: number) => void,
+): Promise<void> {
+  const wanted = product(shape) * ITEM_SIZE[dtype];
+  let seen = 0;
+  for await (const { buffer, byteOffset, byteLength } of values()) {
+    await onDisk(path, () => writeFully(handle, new Uint8Array(buffer, byteOffset, byteLength)));
+    seen += byteLength;
+    onWritten(byteLength);
+  }
+  if (seen === wanted) return;
+  throw new KandinskyError("tensor_shape", {
+    what: "cannot write the safetensors file",
+    where: `${path}, tensor "${name}"`,
+    seen: `${seen} bytes`,
+    wanted: `${wanted} for ${dtype}${formatShape(shape)}`,
+  });
 }
 
 function composeHeader(
@@ -114,6 +136,15 @@ function composeHeader(
 async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     done += (await handle.write(bytes, done, Math.min(bytes.length - done, MAX_IO_BYTES))).bytesWritten;
+  }
+}
+
+/** What the file system refuses is said of `path`; what comes from elsewhere passes as it is. */
+async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw describe(path, cause);
   }
 }
 

@@ -5,7 +5,7 @@ import { ARRAY_OF, type DType, ITEM_SIZE, type Tensor, tensor } from "../tensor/
 import { readSafetensorsHeader } from "./safetensors.node.ts";
 import { errorOf, temporaryFolder } from "./test-support.ts";
 import { readTensor } from "./values.node.ts";
-import { writeSafetensors } from "./write.node.ts";
+import { type StreamedTensor, writeSafetensors, writeSafetensorsStream } from "./write.node.ts";
 
 function sample(dtype: DType): Tensor {
   const bytes = Uint8Array.from({ length: 3 * ITEM_SIZE[dtype] }, (_, i) =>
@@ -75,4 +75,56 @@ test("writeSafetensors refuses a name twice, a reserved one and a place it canno
   await mkdir(path);
   expect((await errorOf(() => writeSafetensors(path, [one], {}))).code).toBe("output_unwritable");
   expect(await readdir(folder)).toEqual(["a.safetensors"]);
+});
+
+/** A float32 tensor [2,3] named "t" in the pieces given. */
+function streamed(values: StreamedTensor["values"]): StreamedTensor[] {
+  return [{ name: "t", dtype: "float32", shape: [2, 3], values }];
+}
+
+test("writeSafetensorsStream joins pieces, waits for slow ones and tells of each", async () => {
+  const path = join(await temporaryFolder(), "a.safetensors");
+  const written: number[] = [];
+  const pieces = async function* () {
+    yield Float32Array.of(1, 2);
+    await new Promise((resolve) => setImmediate(resolve));
+    // A part of a larger buffer.
+    yield Float32Array.of(0, 3, 4, 5, 6, 0).subarray(1, 5);
+  };
+  await writeSafetensorsStream(path, streamed(pieces), {}, (bytes) => written.push(bytes));
+  const entry = (await readSafetensorsHeader(path)).entries.get("t")!;
+  expect(await readTensor(entry)).toEqual(tensor("float32", [2, 3], Float32Array.of(1, 2, 3, 4, 5, 6)));
+  expect(written).toEqual([8, 16]);
+});
+
+test.each([5, 7, 0])(
+  "writeSafetensorsStream refuses %i values for 6 and leaves the old file",
+  async (count) => {
+    const folder = await temporaryFolder();
+    const path = join(folder, "a.safetensors");
+    await writeFile(path, "old");
+    const pieces = () => (count === 0 ? [] : [new Float32Array(count - 1), new Float32Array(1)]);
+    const error = await errorOf(() => writeSafetensorsStream(path, streamed(pieces), {}, () => {}));
+    expect([error.code, error.parts.where]).toEqual(["tensor_shape", `${path}, tensor "t"`]);
+    expect([error.parts.seen, error.parts.wanted]).toEqual([`${4 * count} bytes`, "24 for float32[2,3]"]);
+    expect(await readFile(path, "utf8")).toBe("old");
+    expect(await readdir(folder)).toEqual(["a.safetensors"]);
+  },
+);
+
+test("writeSafetensorsStream lets through what the values throw, and leaves nothing", async () => {
+  const folder = await temporaryFolder();
+  const path = join(folder, "a.safetensors");
+  const bug = new TypeError("not a view");
+  const throwing = function* () {
+    yield Float32Array.of(1);
+    throw bug;
+  };
+  await expect(writeSafetensorsStream(path, streamed(throwing), {}, () => {})).rejects.toBe(bug);
+  const unread = Object.assign(new Error("gone"), { code: "ENOENT" });
+  const failing = () => {
+    throw unread;
+  };
+  await expect(writeSafetensorsStream(path, streamed(failing), {}, () => {})).rejects.toBe(unread);
+  expect(await readdir(folder)).toEqual([]);
 });

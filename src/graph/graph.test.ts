@@ -6,6 +6,7 @@ import {
   census,
   conv2d,
   describeNode,
+  fingerprint,
   type Graph,
   GraphBuilder,
   mul,
@@ -48,6 +49,40 @@ test("printGraph prints one line a node", () => {
     "%8 = add %6 %7 : float32[1,2,3,5]",
     "return y = %8",
   ]);
+});
+
+/** x [size] times a constant plus a weight. */
+function scaled(size: number, factors: Float32Array, name = "w"): Graph {
+  return buildGraph((builder) => {
+    const factor = builder.constant(float32([factors.length], factors));
+    return { y: add(mul(builder.input("x", "float32", [size, 1]), factor), builder.parameter(name, [1])) };
+  });
+}
+
+test("fingerprint is the same for the same computation, whatever is tapped", () => {
+  const factors = Float32Array.of(1, 2, 3, 4, 5, 6);
+  expect(fingerprint(scaled(3, factors))).toMatch(/^[0-9a-f]{13}$/);
+  // The same values somewhere inside a larger buffer.
+  const inside = Float32Array.of(9, ...factors, 9).subarray(1, 7);
+  expect(fingerprint(scaled(3, inside))).toBe(fingerprint(scaled(3, factors)));
+  expect(fingerprint({ ...residual(), taps: new Map() })).toBe(fingerprint(residual()));
+});
+
+test("fingerprint differs where anything differs", () => {
+  const factors = Float32Array.of(1, 2, 3, 4, 5, 6);
+  const graphs = [
+    scaled(3, factors),
+    scaled(4, factors),
+    scaled(3, factors, "v"),
+    // Beyond what the printed form shows of a constant.
+    scaled(3, Float32Array.of(1, 2, 3, 4, 5, 7)),
+    scaled(3, Float32Array.of(1, 2, 3, 4, 6, 5)),
+    buildGraph((builder) => ({ y: silu(builder.input("x", "float32", [3])) })),
+    buildGraph((builder) => ({ z: silu(builder.input("x", "float32", [3])) })),
+    buildGraph((builder) => ({ y: silu(builder.input("x", "float16", [3])) })),
+    ...Array.from({ length: 500 }, (_, i) => scaled(3, Float32Array.of(i))),
+  ];
+  expect(new Set(graphs.map(fingerprint)).size).toBe(graphs.length);
 });
 
 test("census counts operations in alphabetical order", () => {
