@@ -88,3 +88,29 @@ test("SIGINT before the first step leaves nothing behind", async () => {
   expect(stderr).toContain("stopped before the first step");
   expect(readdirSync(cwd)).toEqual([]);
 });
+
+// Only Linux tells a process's children without another program.
+test.skipIf(process.platform !== "linux")(
+  "kandinsky generate goes on after its engine was killed",
+  async () => {
+    const cwd = temporaryFolder();
+    let told = "";
+    let killed = false;
+    const words = [...WORDS, "--output", "a.png", "--json"];
+    const { outcome, pid } = startCli(words, {
+      cwd,
+      onOutput: (text) => {
+        told += text;
+        if (killed || told.split('"type":"step"').length <= 3) return;
+        killed = true;
+        const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+        for (const child of children) process.kill(Number(child), "SIGKILL");
+      },
+    });
+    const { code, stderr } = await outcome;
+    expect(code, stderr).toBe(3);
+    expect(stderr).toContain("kandinsky generate --resume kandinsky-resume-0001.json");
+    expect((await runCli(["generate", "--resume", "kandinsky-resume-0001.json"], { cwd })).code).toBe(0);
+    expect(readdirSync(cwd)).toEqual(["a.png"]);
+  },
+);

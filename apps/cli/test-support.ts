@@ -29,6 +29,7 @@ export interface Outcome {
 export interface Running {
   readonly outcome: Promise<Outcome>;
   readonly kill: (signal: NodeJS.Signals) => void;
+  readonly pid: number;
 }
 
 interface RunOptions {
@@ -60,7 +61,7 @@ export function startCli(
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, stdout, stderr }));
   });
-  return { outcome, kill: (signal) => void child.kill(signal) };
+  return { outcome, kill: (signal) => void child.kill(signal), pid: child.pid! };
 }
 
 export function runCli(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {

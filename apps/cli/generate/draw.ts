@@ -71,9 +71,13 @@ export async function draw(context: Context, model: Kandinsky3, job: Job, plan: 
     }
     if (plan.resumed !== undefined) await rm(plan.resumed.file, { force: true });
   } catch (error) {
-    if (!signal.aborted) throw error;
+    const engineDied = error instanceof KandinskyError && error.code === "engine_died";
+    if (!signal.aborted && !engineDied) throw error;
     progress.clear();
-    throw await stopped(context, model, plan, saved, state, emit);
+    const { what, hint } = await leave(context, model, plan, saved, state, emit);
+    if (signal.aborted) throw new KandinskyError("cancelled", { what, ...given({ hint }) });
+    if (hint !== undefined) context.stderr.write(`${hint}\n`);
+    throw error;
   } finally {
     progress.clear();
   }
@@ -114,41 +118,30 @@ async function* untilAborted<T>(source: AsyncGenerator<T>, signal: AbortSignal):
   }
 }
 
-/** Saves where the run stands and says how to go on. */
-async function stopped(
+/** Saves where an unfinished run stands, and words how to go on. */
+async function leave(
   { text }: Context,
   model: Kandinsky3,
   plan: DrawPlan,
   saved: readonly Saved[],
   state: RunState | undefined,
   emit: (event: object) => void,
-): Promise<KandinskyError> {
-  const nothing = state === undefined || (state.done.length === 0 && state.current === undefined);
-  if (nothing) {
+): Promise<{ readonly what: string; readonly hint?: string }> {
+  if (state === undefined || (state.done.length === 0 && state.current === undefined)) {
     emit({ type: "cancelled" });
-    return new KandinskyError("cancelled", { what: text.run.stoppedEmpty });
+    return { what: text.run.stoppedEmpty };
   }
   const { folder, name } = model.info;
   const { output, sheet, device, threads } = plan;
+  const settings = { model: { folder, name }, output, sheet, ...given({ device, threads }) };
   try {
-    const data = {
-      model: { folder, name },
-      output,
-      sheet,
-      saved: [...saved],
-      state,
-      ...given({ device, threads }),
-    };
-    const file = await writeResume(data, plan.resumed?.file);
+    const file = await writeResume({ ...settings, saved: [...saved], state }, plan.resumed?.file);
     emit({ type: "cancelled", resume: file });
     const command = `kandinsky generate --resume ${shellWord(file)}`;
-    return new KandinskyError("cancelled", { what: text.run.stopped, hint: text.run.resumeWith(command) });
+    return { what: text.run.stopped, hint: text.run.resumeWith(command) };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return new KandinskyError("cancelled", {
-      what: text.run.stopped,
-      hint: `${text.run.resumeUnsaved}: ${why}`,
-    });
+    return { what: text.run.stopped, hint: `${text.run.resumeUnsaved}: ${why}` };
   }
 }
 
