@@ -1,7 +1,7 @@
 // Makes a fresh clone ready: installs the packages named in the lockfile and compiles. Does next to nothing
 // when both are up to date, so that it can stand before every `npm start` and `npm test`.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { chdir } from "node:process";
 import { fileURLToPath } from "node:url";
@@ -15,6 +15,8 @@ if (!isInstalled()) {
 }
 dropOrphans("dist");
 run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "."]);
+// npx makes it executable only when it first links this folder, not after `dist` was made anew.
+chmodSync("dist/apps/cli/main.js", 0o755);
 
 function checkNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
