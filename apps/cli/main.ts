@@ -4,6 +4,7 @@ import { runCommandLine } from "./program.ts";
 /** After the first Ctrl-C a command has this long to save where it stands. */
 const GRACE_MILLISECONDS = 900;
 const CANCELLED = 130;
+const ENVIRONMENT = 3;
 
 const controller = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) {
@@ -13,10 +14,14 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
     setTimeout(() => process.exit(CANCELLED), GRACE_MILLISECONDS);
   });
 }
-// A reader that closes the pipe, such as `head`, is no mistake.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-});
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    // A reader that closes the pipe, such as `head`, is no mistake.
+    if (error.code === "EPIPE") return;
+    if (stream === process.stdout) process.stderr.write(`${error.message}\n`);
+    process.exit(ENVIRONMENT);
+  });
+}
 
 const { env, stdin, stdout, stderr } = process;
 const code = await runCommandLine(process.argv.slice(2), {

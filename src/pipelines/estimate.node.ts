@@ -64,7 +64,10 @@ async function costsWithin(model: OpenedModel, job: Job, available: number) {
   };
 }
 
-/** Bytes of each stage as a line over pixels. */
+/**
+ * Activation bytes of each stage as a line over pixels. Weights are left out: they are mapped from files, so a
+ * lack of memory for them makes a run slow, not impossible.
+ */
 function growthOf(model: OpenedModel, job: Job): { readonly fixed: number; readonly perPixel: number }[] {
   const { unit } = model.info;
   const sample = (side: number) => {
@@ -73,10 +76,10 @@ function growthOf(model: OpenedModel, job: Job): { readonly fixed: number; reado
   };
   const one = sample(2 * unit);
   const two = sample(4 * unit);
-  return one.stages.map(({ weightBytes, activationBytes }, i) => {
+  return one.stages.map(({ activationBytes }, i) => {
     const more = two.stages[i]!.activationBytes - activationBytes;
     const perPixel = Math.max(Number.MIN_VALUE, more / (two.pixels - one.pixels));
-    return { fixed: weightBytes + activationBytes - perPixel * one.pixels, perPixel };
+    return { fixed: activationBytes - perPixel * one.pixels, perPixel };
   });
 }
 
