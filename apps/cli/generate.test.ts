@@ -1,8 +1,8 @@
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { decodePicture, readMetadata } from "../../src/image/mod.ts";
-import { runCli, TINY, temporaryFolder } from "./test-support.ts";
+import { copyOfTiny, runCli, TINY, temporaryFolder } from "./test-support.ts";
 
 const QUICK = ["--model", TINY, "--steps", "2", "--seed", "5"];
 
@@ -147,8 +147,7 @@ test("kandinsky generate tells in Russian of cut prompts and unknown characters"
 
 test("kandinsky generate --no-cache leaves nothing beside the model", async () => {
   const cwd = temporaryFolder();
-  const model = join(cwd, "model");
-  cpSync(TINY, model, { recursive: true, filter: (source) => !source.includes(".kandinsky") });
+  const model = copyOfTiny(cwd);
   await drawn(["generate", "x", "--model", model, "--steps", "1", "--no-cache"], { cwd });
   expect(existsSync(join(model, ".kandinsky"))).toBe(false);
 });

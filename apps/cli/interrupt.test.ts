@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type Outcome, runCli, startCli, TINY, temporaryFolder } from "./test-support.ts";
+import { copyOfTiny, type Outcome, runCli, startCli, TINY, temporaryFolder } from "./test-support.ts";
 
 /** Runs until that many steps are told, then sends the signal; also how long the end took. */
 async function stoppedAfter(
@@ -88,6 +88,31 @@ test("SIGINT before the first step leaves nothing behind", async () => {
   expect(stderr).toContain("stopped before the first step");
   expect(readdirSync(cwd)).toEqual([]);
 });
+
+test.each([[], ["--no-cache"]])(
+  "SIGINT while weights are prepared leaves no unfinished file, %s",
+  async (...more) => {
+    const cwd = temporaryFolder();
+    const model = copyOfTiny(cwd);
+    let told = "";
+    let sent = false;
+    const { outcome, kill } = startCli(["generate", "x", "--model", model, "--json", ...more], {
+      cwd,
+      onOutput: (text) => {
+        told += text;
+        if (sent || !told.includes('"type":"pack"')) return;
+        sent = true;
+        kill("SIGINT");
+      },
+    });
+    const { code, stderr } = await outcome;
+    expect([sent, code], stderr).toEqual([true, 130]);
+    const packed = join(model, ".kandinsky");
+    const left = existsSync(packed) ? readdirSync(packed) : [];
+    expect(left.filter((name) => !name.endsWith(".safetensors"))).toEqual([]);
+    expect(readdirSync(cwd)).toEqual(["model"]);
+  },
+);
 
 // Only Linux tells a process's children without another program.
 test.skipIf(process.platform !== "linux")(

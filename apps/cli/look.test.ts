@@ -1,9 +1,9 @@
-import { cpSync, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { COMMANDS } from "./commands.ts";
 import { MESSAGES } from "./messages/mod.ts";
-import { runCli, runHere, TINY, temporaryFolder } from "./test-support.ts";
+import { copyOfTiny, runCli, runHere, TINY, temporaryFolder } from "./test-support.ts";
 
 test.each(["en", "ru"] as const)(
   "kandinsky help in %s names every command, and each shows examples",
@@ -34,8 +34,7 @@ test("kandinsky doctor tells about the machine, in JSON too", async () => {
 });
 
 test("kandinsky doctor --remove-packed deletes prepared weights", async () => {
-  const model = join(temporaryFolder(), "model");
-  cpSync(TINY, model, { recursive: true, filter: (source) => !source.includes(".kandinsky") });
+  const model = copyOfTiny(temporaryFolder());
   const drawn = await runCli(["generate", "x", "--model", model, "--steps", "1", "--output", `${model}.png`]);
   expect(drawn.code, drawn.stderr).toBe(0);
   expect(existsSync(join(model, ".kandinsky"))).toBe(true);

@@ -1,5 +1,4 @@
 import {
-  cpSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -11,7 +10,7 @@ import {
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readSafetensorsHeader } from "../../src/checkpoint/mod.ts";
-import { runCli, runHere, TINY, temporaryFolder } from "./test-support.ts";
+import { copyOfTiny, runCli, runHere, TINY, temporaryFolder } from "./test-support.ts";
 
 /** A mistake on the command line, and what the message must name. */
 type Mistake = readonly [name: string, words: readonly string[], names: readonly string[]];
@@ -169,12 +168,6 @@ function weightsOf(folder: string, part: string): string {
 
 function emptyFolder(folder: string): void {
   for (const name of readdirSync(folder)) rmSync(join(folder, name));
-}
-
-function copyOfTiny(folder: string): string {
-  const model = join(folder, "model");
-  cpSync(TINY, model, { recursive: true, filter: (source) => !source.includes(".kandinsky") });
-  return model;
 }
 
 test.each(DAMAGES)("runCommandLine refuses a model %s", async (_, damage, names) => {

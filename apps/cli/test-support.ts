@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
@@ -18,6 +18,13 @@ export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "kandinsky-cli-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** A copy of the tiny model to break, without prepared weights. */
+export function copyOfTiny(folder: string): string {
+  const model = join(folder, "model");
+  cpSync(TINY, model, { recursive: true, filter: (source) => basename(source) !== ".kandinsky" });
+  return model;
 }
 
 export interface Outcome {

@@ -79,6 +79,7 @@ export class Kandinsky3 implements AsyncDisposable {
   readonly #opened: OpenedModel;
   readonly #options: LoadOptions;
   #running: Promise<Running> | undefined;
+  #stopping: Promise<void> | undefined;
   #onPack: OnPack = () => {};
 
   private constructor(opened: OpenedModel, options: LoadOptions) {
@@ -116,10 +117,16 @@ export class Kandinsky3 implements AsyncDisposable {
   ): AsyncGenerator<GenerateEvent, void, void> {
     const job = "pictures" in request ? request : this.resolve(request);
     const side = new SideEvents<GenerateEvent>();
-    this.#onPack = (progress) => side.push({ type: "pack", ...progress });
+    this.#onPack = (progress) => {
+      // Thrown inside the writer, which then removes its unfinished file.
+      if (signal?.aborted) throw new KandinskyError("cancelled", { what: "cancelled while packing weights" });
+      side.push({ type: "pack", ...progress });
+    };
     yield { type: "start", job };
     yield* this.#notices(job).map((notice) => ({ type: "notice", ...notice }) as const);
-    const stop = () => void this.#stop();
+    const stop = () => {
+      this.#stopping = this.#stop();
+    };
     signal?.addEventListener("abort", stop, { once: true });
     try {
       if (signal?.aborted) throw new KandinskyError("cancelled", { what: "cancelled before the start" });
@@ -134,6 +141,7 @@ export class Kandinsky3 implements AsyncDisposable {
 
   /** Ends the engine's process and removes what was only meant for it. */
   async dispose(): Promise<void> {
+    await this.#stopping;
     const running = await this.#running?.catch(() => undefined);
     this.#running = undefined;
     if (running === undefined) return;

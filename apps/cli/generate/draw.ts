@@ -100,19 +100,24 @@ function following(state: RunState, before: RunState | undefined): RunState {
   return { job: state.job, done: state.done, ...(isUnderWay && current !== undefined ? { current } : {}) };
 }
 
-/** The events of a run, ended at once by the signal, whatever the run is busy with. */
+/** What is under way gets this long to end by itself after the signal, so that it leaves nothing behind. */
+const SETTLE_MILLISECONDS = 500;
+
+/** The events of a run, ended soon after the signal whatever the run is busy with. */
 async function* untilAborted<T>(source: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const aborted = new Promise<never>((_, reject) => {
-    const stop = () => reject(new KandinskyError("cancelled", { what: "stopped" }));
-    if (signal.aborted) stop();
-    else signal.addEventListener("abort", stop, { once: true });
+  const stopped = () => new KandinskyError("cancelled", { what: "stopped" });
+  const overdue = new Promise<never>((_, reject) => {
+    const begin = () => setTimeout(() => reject(stopped()), SETTLE_MILLISECONDS);
+    if (signal.aborted) begin();
+    else signal.addEventListener("abort", begin, { once: true });
   });
   // Nobody may be waiting at the moment it is rejected.
-  aborted.catch(() => {});
+  overdue.catch(() => {});
   for (;;) {
     const pending = source.next();
     pending.catch(() => {});
-    const next = await Promise.race([pending, aborted]);
+    const next = await Promise.race([pending, overdue]);
+    if (signal.aborted) throw stopped();
     if (next.done === true) return;
     yield next.value;
   }
