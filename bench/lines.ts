@@ -1,0 +1,123 @@
+import type { Comparison, Row } from "./compare.ts";
+import { type Found, type GroupName, perStepSeconds } from "./groups.ts";
+import type { Footprint, Kind, Work } from "./jobs.ts";
+import { median } from "./measure.ts";
+
+/** Text for one group; `all` has the peak if it was measured. */
+type Lines<G extends GroupName> = (found: NonNullable<Found[G]>, all: Found) => string[];
+
+/** What a person reads of each group. */
+const LINES: { readonly [G in GroupName]: Lines<G> } = {
+  peak: ({ flopsPerSecond, rows }) => [
+    `Peak of this machine: ${giga(flopsPerSecond)} GFLOP/s`,
+    ...rows.map(
+      ({ name, flops, seconds }) => `  ${giga(flops / Math.min(...seconds)).padStart(6)} GFLOP/s  ${name}`,
+    ),
+  ],
+  unet: ({ firstLoad, float32Bytes, rows, failure }, all) => [
+    "U-Net, F16 files with seeded weights",
+    `  first load ${s(firstLoad.readySeconds)}, ${gb(firstLoad.packedBytes)} packed; peak memory of both processes ${gb(firstLoad.peakBytes)}, ${(firstLoad.peakBytes / float32Bytes).toFixed(2)} of the float32 size`,
+    ...rows.flatMap((row) => unetLines(row, all)),
+    ...failureLine(failure),
+  ],
+  movq: ({ rows, failure }, all) => [
+    "MoVQ, F16 files with seeded weights",
+    ...rows.flatMap(({ ours, ...peer }) => [
+      `  ${ours.name}: ${s(median(ours.seconds))}${ours.packedBytes > 0 ? ` (the first, with packing ${gb(ours.packedBytes)}, ${s(ours.readySeconds)})` : ""}`,
+      ...workLines(ours, ours.executedFlops, median(ours.seconds), all),
+      ...memoryLines(ours),
+      ...peerLines(peer),
+    ]),
+    ...failureLine(failure),
+  ],
+  text: ({ rows, failure }, all) => [
+    "Text encoder, F16 files with seeded weights",
+    ...rows.flatMap(({ ours, ...peer }) => [
+      `  ${ours.name}: ${s(median(ours.seconds))}; with loading the weights, as each picture does, ${s(median(ours.wholeSeconds))}`,
+      ...workLines(ours, ours.executedFlops, median(ours.seconds), all),
+      ...memoryLines(ours),
+      ...peerLines(peer),
+    ]),
+    ...failureLine(failure),
+  ],
+  nano: ({ rows, cold, failure }) => [
+    "Nano model, one picture",
+    ...rows.flatMap(({ ours, ...peer }) => [
+      `  warm, ${ours.name}: ${s(median(ours.seconds))}`,
+      ...peerLines(peer, "levels of 255"),
+    ]),
+    `  cold, the whole command line: ${s(median(cold.seconds))}${cold.diffusersSeconds === undefined ? "" : `; a Python process with diffusers ${s(median(cold.diffusersSeconds))}, ratio ${(median(cold.diffusersSeconds) / median(cold.seconds)).toFixed(2)}`}`,
+    ...failureLine(failure),
+  ],
+};
+
+/** All groups that were measured, as lines. */
+export function linesOf(found: Found): string[] {
+  return (Object.keys(found) as GroupName[]).flatMap((name) => {
+    const lines = LINES[name] as Lines<GroupName>;
+    return [...lines(found[name]!, found), ""];
+  });
+}
+
+function unetLines({ ours, ...peer }: Row<"unet">, all: Found): string[] {
+  const { steps, referenceFlops, executedFlops, prologueFlops } = ours;
+  const perStep = perStepSeconds(ours);
+  const step = median(ours.seconds);
+  const what = steps === 1 ? "prologue and one pass" : `per step of a ${steps}-step picture`;
+  return [
+    `  ${ours.name}: ${what} ${s(perStep)}`,
+    `    ready ${s(ours.readySeconds)} after the start, ${gb(ours.readyPrivateBytes)} private${ours.packedBytes > 0 ? `, ${gb(ours.packedBytes)} packed` : ""}`,
+    `    prologue of ${steps} ${s(median(ours.prologueSeconds))} (${giga(prologueFlops)} GFLOP); step ${s(step)}: ${speed(executedFlops / step, all)}`,
+    ...workLines({ referenceFlops }, prologueFlops / steps + executedFlops, perStep, all),
+    ...memoryLines(ours),
+    ...peerLines(peer),
+  ];
+}
+
+function workLines(
+  { referenceFlops }: Pick<Work, "referenceFlops">,
+  executedFlops: number,
+  seconds: number,
+  all: Found,
+): string[] {
+  return [
+    `    the model's ${giga(referenceFlops)} GFLOP: ${speed(referenceFlops / seconds, all)}; executed ${giga(executedFlops)} GFLOP: ${speed(executedFlops / seconds, all)}`,
+  ];
+}
+
+function speed(flopsPerSecond: number, { peak }: Found): string {
+  const share =
+    peak === undefined ? "" : ` (${((100 * flopsPerSecond) / peak.flopsPerSecond).toFixed(0)} % of the peak)`;
+  return `${giga(flopsPerSecond)} GFLOP/s${share}`;
+}
+
+function memoryLines({ peakPrivateBytes, peakBytes }: Footprint): string[] {
+  return [`    memory: at most ${gb(peakPrivateBytes)} private, ${gb(peakBytes)} with mapped weights`];
+}
+
+function peerLines({ diffusers, ratios, difference }: Omit<Row<Kind>, "ours">, unit = ""): string[] {
+  if (diffusers === undefined || ratios === undefined || difference === undefined) return [];
+  const each = ratios.map((ratio) => ratio.toFixed(2)).join(", ");
+  const worst = difference.worst === null ? "not finite" : difference.worst.toPrecision(2);
+  return [
+    `    diffusers ${s(median(diffusers.seconds))}: ours is ${median(ratios).toFixed(2)} times as fast (rounds: ${each})`,
+    `    worst difference ${worst}${unit && ` ${unit}`}, root mean square of the result ${difference.scale.toPrecision(3)}`,
+  ];
+}
+
+function failureLine(failure: Comparison<Kind>["failure"]): string[] {
+  return failure === undefined ? [] : [`  diffusers did not run: ${failure}`];
+}
+
+function giga(value: number): string {
+  const scaled = value / 1e9;
+  return scaled.toFixed(scaled < 10 ? 2 : 0);
+}
+
+function gb(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+function s(seconds: number): string {
+  return `${seconds.toPrecision(3)} s`;
+}

@@ -1,0 +1,135 @@
+import { mkdir, mkdtemp, rm, statfs } from "node:fs/promises";
+import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { KandinskyError, nearest } from "../src/base/mod.ts";
+import type { Context } from "./compare.ts";
+import { type Found, GROUPS, type GroupName } from "./groups.ts";
+import { linesOf } from "./lines.ts";
+import { fullScale, smokeScale } from "./scale.ts";
+import { SEED } from "./weights.ts";
+
+const USAGE = `usage: npm run bench -- [GROUP...] [--json] [--python PATH] [--folder DIR] [--keep] [--large] [--smoke]
+  GROUP          ${Object.keys(GROUPS).join(", ")}; all of them by default
+  --json         print one JSON object instead of lines
+  --python PATH  a Python with torch, diffusers and transformers: the same work beside ours
+  --folder DIR   where weights are written (default: the system's folder for temporary files)
+  --keep         leave them there for the next run
+  --large        decode 1024x1024 too
+  --smoke        small models: every line within a minute`;
+
+const THREADS = 2;
+const CANCELLED = 130;
+/** Written by nobody, but free: full disks make everything slow. */
+const SPARE_BYTES = 1e9;
+
+const OPTIONS = {
+  json: { type: "boolean", default: false },
+  python: { type: "string" },
+  folder: { type: "string" },
+  keep: { type: "boolean", default: false },
+  large: { type: "boolean", default: false },
+  smoke: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
+
+async function main(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
+  if (values.help) return console.log(USAGE);
+  const names = groupsNamed(positionals);
+  const scale = values.smoke ? smokeScale() : fullScale(values.large);
+  const tell = (line: string) => console.error(line);
+  const base = values.folder === undefined ? tmpdir() : resolve(values.folder);
+  await mkdir(base, { recursive: true });
+  await checkSpace(
+    base,
+    names.reduce((sum, name) => sum + GROUPS[name].diskBytes(scale), 0),
+    tell,
+  );
+  // A kept folder has one name, so that the next run finds it.
+  const model = values.keep
+    ? join(base, `kandinsky-bench-${scale.name}`)
+    : await mkdtemp(join(base, "kandinsky-bench-"));
+  await mkdir(model, { recursive: true });
+  const scratch = await mkdtemp(join(base, "kandinsky-bench-"));
+  try {
+    const context: Context = { scale, model, scratch, threads: THREADS, python: values.python, tell, signal };
+    const found: Found = {};
+    for (const name of names) {
+      signal.throwIfAborted();
+      Object.assign(found, { [name]: await GROUPS[name].run(context) });
+    }
+    const machine = describeMachine();
+    const heading = `${machine.processor}, ${THREADS} threads of ${machine.cores}, ${Math.round(machine.memoryBytes / 1e9)} GB, Node ${machine.node}, ${machine.system}; ${scale.name} size, seed ${SEED}`;
+    if (values.json)
+      console.log(JSON.stringify({ machine, threads: THREADS, scale: scale.name, seed: SEED, ...found }));
+    else for (const line of [heading, "", ...linesOf(found)]) console.log(line);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+    if (!values.keep) await rm(model, { recursive: true, force: true });
+    else tell(`kept: ${model}`);
+  }
+}
+
+function groupsNamed(positionals: readonly string[]): GroupName[] {
+  const all = Object.keys(GROUPS) as GroupName[];
+  const unknown = positionals.find((name) => !all.includes(name as GroupName));
+  if (unknown === undefined)
+    return positionals.length === 0 ? all : all.filter((name) => positionals.includes(name));
+  const close = nearest(unknown, all);
+  throw new KandinskyError("option_unknown", {
+    what: "cannot measure this group",
+    seen: unknown,
+    wanted: all.join(", "),
+    ...(close === undefined ? {} : { hint: `did you mean ${close}?` }),
+  });
+}
+
+/** Says how much disk the run takes, and throws `disk_full` before anything is written where there is less. */
+async function checkSpace(folder: string, bytes: number, tell: (line: string) => void): Promise<void> {
+  const { bavail, bsize, type } = await statfs(folder);
+  const free = bavail * bsize;
+  tell(`${folder}: takes ${(bytes / 1e9).toFixed(1)} GB of ${(free / 1e9).toFixed(1)} GB free while it runs`);
+  if (free >= bytes + SPARE_BYTES && !(type === TMPFS && bytes > TMPFS_BYTES)) return;
+  throw new KandinskyError("disk_full", {
+    what: "cannot write the weights",
+    where: folder,
+    seen: `${(free / 1e9).toFixed(1)} GB free${type === TMPFS ? ", in memory" : ""}`,
+    wanted: `${((bytes + SPARE_BYTES) / 1e9).toFixed(1)} GB on a disk`,
+    hint: "name another folder with --folder, or fewer groups",
+  });
+}
+
+/** Linux's number for file systems that lie in memory, which the models need themselves. */
+const TMPFS = 0x01021994;
+const TMPFS_BYTES = 1e9;
+
+function describeMachine() {
+  return {
+    processor: cpus()[0]?.model ?? "unknown processor",
+    cores: availableParallelism(),
+    memoryBytes: totalmem(),
+    node: process.versions.node,
+    system: `${process.platform} ${process.arch}`,
+  };
+}
+
+/** Says what went wrong; the exit code. */
+function explain(error: unknown, signal: AbortSignal): number {
+  if (signal.aborted) {
+    console.error("cancelled");
+    return CANCELLED;
+  }
+  const isArgument = error instanceof TypeError && "code" in error;
+  if (!(error instanceof KandinskyError) && !isArgument) throw error;
+  console.error(isArgument ? `${error.message}\n${USAGE}` : error.message);
+  return isArgument || (error instanceof KandinskyError && error.fault === "user") ? 2 : 3;
+}
+
+const controller = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
+try {
+  await main(process.argv.slice(2), controller.signal);
+} catch (error) {
+  process.exitCode = explain(error, controller.signal);
+}
