@@ -79,10 +79,25 @@ def group_norm(x, scale, shift, groups, epsilon):
     return F.group_norm(x, groups, eps=epsilon) * spread(scale, x) + spread(shift, x)
 
 
+def group_moments(x, groups):
+    values = x.reshape(x.shape[0], groups, -1)
+    return torch.stack([values.mean(-1), values.var(-1, correction=0)], -1)
+
+
+def norm_with(x, scale, shift, moments, groups, epsilon):
+    mean, variance = moments.unbind(-1)
+    values = (x.reshape(x.shape[0], groups, -1) - mean[..., None]) / (variance[..., None] + epsilon).sqrt()
+    return values.reshape(x.shape) * spread(scale, x) + spread(shift, x)
+
+
 for groups, cells in [(1, (1, 6, 1, 1)), (3, (2, 6, 1, 1)), (6, (2, 6, 2, 2)), (2, (1, 6, 4, 3)), (3, (2, 6, 4, 6))]:
     x, scale, shift = rand(2, 6, 4, 6) * 3 + 1, rand(*cells), rand(*cells)
     expected = group_norm(x, scale, shift, groups, 1e-2)
     case("groupNorm", [x, scale, shift], expected, groups=groups, epsilon=1e-2)
+    case("groupMoments", [x], group_moments(x, groups), groups=groups)
+    moments = torch.stack([rand(2, groups), rand(2, groups) ** 2], -1)
+    expected = norm_with(x, scale, shift, moments, groups, 1e-2)
+    case("groupNorm", [x, scale, shift, moments], expected, groups=groups, epsilon=1e-2)
 for shape in [(4, 6), (2, 3, 5)]:
     x, weight, bias = rand(*shape) + 1, rand(shape[-1]), rand(shape[-1])
     case("layerNorm", [x, weight, bias], F.layer_norm(x, shape[-1:], weight, bias, 1e-2), epsilon=1e-2)
@@ -174,6 +189,10 @@ for groups, block, cells in [(1, 4, (1, 8, 1, 1)), (4, 4, (2, 8, 1, 1)), (2, 2, 
     inputs = [blocked(t, block) for t in (x, scale, shift)]
     expected = blocked(group_norm(x, scale, shift, groups, 1e-2), block)
     case("blockedGroupNorm", inputs, expected, block=block, groups=groups, epsilon=1e-2)
+    case("blockedGroupMoments", inputs[:1], group_moments(x, groups), block=block, groups=groups)
+    moments = torch.stack([rand(2, groups), rand(2, groups) ** 2], -1)
+    expected = blocked(norm_with(x, scale, shift, moments, groups, 1e-2), block)
+    case("blockedGroupNorm", [*inputs, moments], expected, block=block, groups=groups, epsilon=1e-2)
 
 folder = Path(__file__).parent.parent
 save_file(tensors, folder / "ops.safetensors")

@@ -54,13 +54,19 @@ export function convTranspose2d(x: Value, weight: Value, bias?: Value): Value {
   return x.builder.apply("convTranspose2d", bias ? [x, weight, bias] : [x, weight], {});
 }
 
+export function groupMoments(x: Value, groups: number): Value {
+  return x.builder.apply("groupMoments", [x], { groups });
+}
+
 export function groupNorm(
   x: Value,
   scale: Value,
   shift: Value,
   attributes: OpAttributes["groupNorm"],
+  moments?: Value,
 ): Value {
-  return x.builder.apply("groupNorm", [x, scale, shift], attributes);
+  const operands = moments ? [x, scale, shift, moments] : [x, scale, shift];
+  return x.builder.apply("groupNorm", operands, attributes);
 }
 
 export function layerNorm(x: Value, weight: Value, bias: Value, epsilon: number): Value {

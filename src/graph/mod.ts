@@ -11,6 +11,7 @@ export {
   cos,
   div,
   gather,
+  groupMoments,
   groupNorm,
   layerNorm,
   matmul,

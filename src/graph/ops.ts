@@ -41,9 +41,12 @@ export interface OpAttributes {
   conv2d: { readonly stride: number; readonly padding: Padding };
   /** x [B,C,H,W], weight [C,O,s,s], bias [O]?; kernel equals stride, so that outputs do not overlap. */
   convTranspose2d: None;
+  /** Mean and (biased) variance of each group of channels of a map: [B,groups,2]. */
+  groupMoments: { readonly groups: number };
   /**
    * x [B,C,H,W], scale and shift both [B or 1,C,h,w]: mean 0 and variance 1 over each group of channels, then
    * times scale plus shift, whose cells each cover H/h x W/w cells of x (one cell: a number a channel).
+   * moments [B,groups,2]?: those of a larger map of which x is a part, used instead of x's own.
    */
   groupNorm: { readonly groups: number; readonly epsilon: number };
   /** x [..., C], weight [C], bias [C]: mean 0, variance 1 over the last axis, then affine. */
@@ -85,6 +88,8 @@ export interface OpAttributes {
    * bias [O]?; sum?, a blocked map that is added to the result, a blocked map.
    */
   blockedConv2d: { readonly block: number; readonly stride: number; readonly padding: Padding };
+  /** groupMoments of a blocked map. */
+  blockedGroupMoments: { readonly block: number; readonly groups: number };
   /** groupNorm of a blocked map with blocked scale and shift. */
   blockedGroupNorm: { readonly block: number; readonly groups: number; readonly epsilon: number };
 }
@@ -173,8 +178,9 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
       return { dtype: x!.dtype, shape: [batch!, out!, height! * kh!, width! * kw!] };
     },
   },
+  groupMoments: { ...UNARY, infer: ([x], { groups }) => momentsOf(x!, groups) },
   groupNorm: {
-    arity: [3, 3],
+    arity: [3, 4],
     differentiable: true,
     infer: (inputs, { groups }) => normalised(inputs, groups),
   },
@@ -332,16 +338,30 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
       return { dtype: x!.dtype, shape };
     },
   },
+  blockedGroupMoments: { ...UNARY, infer: ([x], { groups }) => momentsOf(x!, groups) },
   blockedGroupNorm: {
-    arity: [3, 3],
+    arity: [3, 4],
     differentiable: true,
     infer: (inputs, { groups }) => normalised(inputs, groups),
   },
 };
 
-function normalised([x, scale, shift]: readonly Signature[], groups: number): Signature {
-  const [batch, channels, height, width] = rank(x!, 4);
+function momentsOf(x: Signature, groups: number): Signature {
+  const [batch, channels] = rank(x, 4);
   wanted(channels! % groups === 0, `channels that ${groups} groups divide`, `${channels}`);
+  return { dtype: x.dtype, shape: [batch!, groups, 2] };
+}
+
+function normalised([x, scale, shift, moments]: readonly Signature[], groups: number): Signature {
+  const [batch, channels, height, width] = rank(x!, 4);
+  const { shape } = momentsOf(x!, groups);
+  if (moments) {
+    wanted(
+      moments.shape.join() === shape.join(),
+      `moments of ${formatShape(shape)}`,
+      formatShape(moments.shape),
+    );
+  }
   const [rows, same, h, w] = rank(scale!, 4);
   const seen = formatShape(scale!.shape);
   wanted(

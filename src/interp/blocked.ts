@@ -1,7 +1,7 @@
 import { product } from "../base/mod.ts";
 import type { Node } from "../graph/mod.ts";
 import { convolve } from "./convolution.ts";
-import { groupNorm } from "./normalization.ts";
+import { groupMoments, groupNorm } from "./normalization.ts";
 import { copyView } from "./strided.ts";
 import type { Values } from "./values.ts";
 
@@ -43,10 +43,18 @@ export function blockedConv2d(
   return data;
 }
 
-export function blockedGroupNorm(node: Node<"blockedGroupNorm">, inputs: readonly Values[]): Float64Array {
+export function blockedGroupMoments(node: Node<"blockedGroupMoments">, [x]: readonly Values[]): Float64Array {
+  return groupMoments(node, [unblock(x!, node.attributes.block)]);
+}
+
+export function blockedGroupNorm(
+  node: Node<"blockedGroupNorm">,
+  [x, scale, shift, moments]: readonly Values[],
+): Float64Array {
   const { block: size } = node.attributes;
-  const plain = inputs.map((x) => unblock(x, size));
-  return block({ shape: node.shape, data: groupNorm(node, plain) }, size);
+  const plain = [x!, scale!, shift!].map((map) => unblock(map, size));
+  const out = groupNorm(node, moments ? [...plain, moments] : plain);
+  return block({ shape: node.shape, data: out }, size);
 }
 
 function block({ shape, data }: Values, size: number): Float64Array {

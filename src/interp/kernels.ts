@@ -1,6 +1,7 @@
 import type { Node, OpName } from "../graph/mod.ts";
 import {
   blockedConv2d,
+  blockedGroupMoments,
   blockedGroupNorm,
   blockedToTokens,
   fromBlocked,
@@ -10,7 +11,7 @@ import {
 import { conv2d, convTranspose2d } from "./convolution.ts";
 import { binary, silu, unary } from "./elementwise.ts";
 import { argmin, concat, gather, reduceSum, resizeNearest, slice, transpose } from "./layout.ts";
-import { groupNorm, layerNorm, rmsNorm } from "./normalization.ts";
+import { groupMoments, groupNorm, layerNorm, rmsNorm } from "./normalization.ts";
 import { attention, matmul } from "./products.ts";
 import { round, type Values, widen } from "./values.ts";
 
@@ -31,6 +32,7 @@ export const KERNELS: { readonly [K in Exclude<OpName, "input" | "parameter">]: 
   matmul,
   conv2d,
   convTranspose2d,
+  groupMoments,
   groupNorm,
   layerNorm,
   rmsNorm,
@@ -48,5 +50,6 @@ export const KERNELS: { readonly [K in Exclude<OpName, "input" | "parameter">]: 
   blockedToTokens,
   tokensToBlocked,
   blockedConv2d,
+  blockedGroupMoments,
   blockedGroupNorm,
 };

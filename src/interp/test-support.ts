@@ -6,6 +6,7 @@ import {
   convTranspose2d,
   type Graph,
   type GraphBuilder,
+  groupMoments,
   OPS,
   type OpName,
   type Padding,
@@ -128,15 +129,16 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
     const weight = draw.floats([channels, out, kernel, kernel]);
     return convTranspose2d(x, weight, draw.pick([false, true]) ? draw.floats([out]) : undefined);
   },
+  groupMoments: (draw) => {
+    const groups = draw.int(1, 4);
+    return groupMoments(draw.floats(normedMap(draw, groups * draw.int(1, 4), 1).x), groups);
+  },
   groupNorm: (draw) => {
     const groups = draw.int(1, 4);
     const { x, cells } = normedMap(draw, groups * draw.int(1, 4), draw.pick([1, 2, 6]));
     const attributes = { groups, epsilon: draw.pick([1e-5, 1e-6]) };
-    return draw.builder.apply(
-      "groupNorm",
-      [draw.floats(x), draw.floats(cells), draw.floats(cells)],
-      attributes,
-    );
+    const operands = [x, cells, cells].map((shape) => draw.floats(shape));
+    return draw.builder.apply("groupNorm", [...operands, ...otherMoments(draw, x, groups)], attributes);
   },
   layerNorm: (draw) => {
     const size = draw.int(2, 40);
@@ -222,15 +224,22 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
     if (extra === "bias and sum") inputs.push(toBlocked(draw, draw.floats(shape)));
     return fromBlocked(draw, builder.apply("blockedConv2d", inputs, { block, ...attributes }));
   },
+  blockedGroupMoments: (draw) => {
+    const { builder, block } = draw;
+    const x = toBlocked(draw, draw.floats(normedMap(draw, block * draw.int(1, 3), draw.pick([1, 3])).x));
+    return builder.apply("blockedGroupMoments", [x], { block, groups: draw.pick([1, 2, 4]) });
+  },
   blockedGroupNorm: (draw) => {
     const { builder, block } = draw;
     const channels = block * draw.int(1, 3);
     // The lowering treats maps from 131072 values on in another way; these have 4 x 4 cells or more.
     const scale = draw.turn([1, Math.ceil(Math.sqrt(131072 / (16 * channels))), 1, 3]);
     const { x, cells } = normedMap(draw, channels, scale);
+    const groups = draw.pick([1, 2, 4]);
     const operands = [x, cells, cells].map((shape) => toBlocked(draw, draw.floats(shape)));
-    const attributes = { block, groups: draw.pick([1, 2, 4]), epsilon: draw.pick([1e-5, 1e-6]) };
-    return fromBlocked(draw, builder.apply("blockedGroupNorm", operands, attributes));
+    const attributes = { block, groups, epsilon: draw.pick([1e-5, 1e-6]) };
+    const inputs = [...operands, ...otherMoments(draw, x, groups)];
+    return fromBlocked(draw, builder.apply("blockedGroupNorm", inputs, attributes));
   },
 };
 
@@ -249,6 +258,12 @@ function fromBlocked({ builder, block }: Draw, x: Value, channels = x.shape[1]!)
 /** A map whose channels the block divides. */
 function anyBlocks(draw: Draw): Value {
   return draw.floats([draw.int(1, 2), draw.block * draw.int(1, 3), draw.int(1, 6), draw.int(1, 6)]);
+}
+
+/** For every other five seeds the moments of another map, as a norm's last operand. */
+function otherMoments(draw: Draw, map: readonly number[], groups: number): Value[] {
+  const given = draw.turn([false, false, false, false, false, true, true, true, true, true]);
+  return given ? [groupMoments(draw.floats([map[0]!, map[1]!, 2, 3]), groups)] : [];
 }
 
 /** Shapes of a map, at least 4 * `scale` cells wide and high, and of a scale and shift that fit it. */

@@ -9,9 +9,30 @@ export function lowerGroupNorm({ emit, graph, node, inputs }: LoweringContext<"g
   const { groups, epsilon } = node.attributes;
   const [x, scale, shift] = inputs as [string, string, string];
   const sizes = node.inputs.map((id) => graph.nodes[id]!.shape);
-  const normal = instanceNorm(emit, x, node.shape, groups, epsilon);
+  const normal = inputs[3]
+    ? normWith(emit, x, node.shape, inputs[3], node.attributes)
+    : instanceNorm(emit, x, node.shape, groups, epsilon);
   const scaled = emit.emit("Mul", [normal, spread(emit, scale, sizes[1]!, node.shape)]);
   return emit.emit("Add", [scaled, spread(emit, shift, sizes[2]!, node.shape)]);
+}
+
+/** Mean and variance of the values of each group. */
+export function lowerGroupMoments({ emit, graph, node, inputs }: LoweringContext<"groupMoments">): string {
+  const [batch, groups] = node.shape as [number, number];
+  const size = product(graph.nodes[node.inputs[0]!]!.shape) / (batch * groups);
+  const x = emit.emit("Reshape", [inputs[0]!, emit.integers([batch, groups, size])]);
+  const average = (values: string) => emit.emit("ReduceMean", [values, emit.integers([2])]);
+  const mean = average(x);
+  const centred = emit.emit("Sub", [x, mean]);
+  const variance = average(emit.emit("Mul", [centred, centred]));
+  return emit.emit("Concat", [mean, variance], { axis: { int: 2 } });
+}
+
+export function lowerBlockedGroupMoments(context: LoweringContext<"blockedGroupMoments">): string {
+  const { emit, graph, node, inputs } = context;
+  const { shape } = graph.nodes[node.inputs[0]!]!;
+  const { mean, variance } = moments(emit, inputs[0]!, shape, node.attributes.groups);
+  return emit.emit("Concat", [mean, variance], { axis: { int: 2 } });
 }
 
 /**
@@ -23,12 +44,14 @@ export function lowerBlockedGroupNorm(context: LoweringContext<"blockedGroupNorm
   const [x, scale, shift] = inputs as [string, string, string];
   const [rows, ...cells] = graph.nodes[node.inputs[1]!]!.shape;
   const isMap = product(cells.slice(1)) > 1;
-  if (!isMap && product(node.shape) < SMALL_MAP) return normPlain(emit, node, x, scale, shift);
+  if (!isMap && inputs[3] === undefined && product(node.shape) < SMALL_MAP)
+    return normPlain(emit, node, x, scale, shift);
   const shape = [node.shape[0]!, ...cells];
   const perPicture = (value: string) =>
     rows === shape[0] ? value : emit.emit("Expand", [value, emit.integers(shape)]);
   const fold = isMap ? foldIntoMaps : foldIntoChannels;
-  return fold(emit, node, shape, x, perPicture(scale), perPicture(shift));
+  const standard = standardise(emit, x, node, inputs[3]);
+  return fold(emit, node, shape, standard, perPicture(scale), perPicture(shift));
 }
 
 /** Maps of fewer values than this are faster in plain order, by measurement. */
@@ -49,18 +72,24 @@ function normPlain(
   return emit.emit(`${BLOCKED}:ReorderInput`, [result]);
 }
 
+/** A blocked map less its groups' means, and its groups' standard deviations [B,groups,1]. */
+interface Standard {
+  readonly centred: string;
+  readonly deviation: string;
+}
+
 /** The centred map times a factor plus an offset a channel, as a depthwise 1x1 convolution. */
 function foldIntoChannels(
   emit: Emitter,
-  node: Blocked,
+  { shape, attributes: { groups } }: Blocked,
   _: readonly number[],
-  x: string,
+  { centred, deviation }: Standard,
   scale: string,
   shift: string,
 ): string {
-  const { centred, deviation, byGroup } = standardise(emit, x, node);
+  const byGroup = emit.integers([-1, groups, shape[1]! / groups]);
   const factor = emit.emit("Div", [emit.emit("Reshape", [scale, byGroup]), deviation]);
-  return depthwise(emit, centred, node.shape, factor, shift);
+  return depthwise(emit, centred, shape, factor, shift);
 }
 
 /** The centred map times a factor plus an offset, both maps: the deviation goes into the smaller factor. */
@@ -68,11 +97,10 @@ function foldIntoMaps(
   emit: Emitter,
   node: Blocked,
   affine: readonly number[],
-  x: string,
+  { centred, deviation }: Standard,
   scale: string,
   shift: string,
 ): string {
-  const { centred, deviation } = standardise(emit, x, node);
   const [batch, channels] = node.shape as [number, number];
   const perGroup = channels / node.attributes.groups;
   const inverse = emit.emit("Div", [emit.constant(filled([1, 1, perGroup], 1)), deviation]);
@@ -84,22 +112,60 @@ function foldIntoMaps(
   return emit.emit("Reshape", [result, emit.integers(node.shape)]);
 }
 
-/** A blocked map less its groups' means, and its groups' standard deviations [B,groups,1]. */
-function standardise(emit: Emitter, x: string, { shape, attributes }: Blocked) {
-  const [batch, channels] = shape as [number, number];
-  const { groups, epsilon } = attributes;
-  const byGroup = emit.integers([-1, groups, channels / groups]);
+function standardise(emit: Emitter, x: string, node: Blocked, given: string | undefined): Standard {
+  const { groups, epsilon } = node.attributes;
+  const own = given === undefined ? moments(emit, x, node.shape, groups) : undefined;
+  const mean = own?.mean ?? momentAt(emit, given!, 0);
+  const variance = own?.variance ?? momentAt(emit, given!, 1);
+  return {
+    centred: own?.centred ?? centre(emit, x, node.shape, groups, mean),
+    deviation: emit.emit("Sqrt", [emit.emit("Add", [variance, emit.constant(float32([], [epsilon]))])]),
+  };
+}
+
+/** Mean and variance [B,groups,1] of a blocked map, and the map less the means. */
+function moments(emit: Emitter, x: string, shape: readonly number[], groups: number) {
+  const byGroup = emit.integers([-1, groups, shape[1]! / groups]);
   const groupMean = (values: string) => {
     const perChannel = emit.emit("Reshape", [pool(emit, values, shape), byGroup]);
     return emit.emit("ReduceMean", [perChannel, emit.integers([2])]);
   };
+  const mean = groupMean(x);
+  const centred = centre(emit, x, shape, groups, mean);
+  // Squares of centred values: mean(x^2) - mean(x)^2 would lose all digits where the mean is large.
+  return { mean, variance: groupMean(emit.emit("Mul", [centred, centred])), centred };
+}
+
+/** A blocked map less its groups' means [B,groups,1]. */
+function centre(emit: Emitter, x: string, shape: readonly number[], groups: number, mean: string): string {
+  const [batch, channels] = shape as [number, number];
   const ones = emit.constant(filled([batch * channels, 1, 1, 1], 1));
   const none = emit.constant(filled([1, 1, channels / groups], 0));
-  const centred = depthwise(emit, x, shape, ones, emit.emit("Sub", [none, groupMean(x)]));
-  // Squares of centred values: mean(x^2) - mean(x)^2 would lose all digits where the mean is large.
-  const variance = groupMean(emit.emit("Mul", [centred, centred]));
-  const deviation = emit.emit("Sqrt", [emit.emit("Add", [variance, emit.constant(float32([], [epsilon]))])]);
-  return { centred, deviation, byGroup };
+  return depthwise(emit, x, shape, ones, emit.emit("Sub", [none, mean]));
+}
+
+function momentAt(emit: Emitter, both: string, index: number): string {
+  const [start, end, axis] = [index, index + 1, 2].map((n) => emit.integers([n])) as [string, string, string];
+  return emit.emit("Slice", [both, start, end, axis]);
+}
+
+function normWith(
+  emit: Emitter,
+  x: string,
+  shape: readonly number[],
+  given: string,
+  { groups, epsilon }: { readonly groups: number; readonly epsilon: number },
+): string {
+  const grouped = emit.emit("Reshape", [
+    x,
+    emit.integers([shape[0]!, groups, product(shape.slice(1)) / groups]),
+  ]);
+  const centred = emit.emit("Sub", [grouped, momentAt(emit, given, 0)]);
+  const variance = emit.emit("Add", [momentAt(emit, given, 1), emit.constant(float32([], [epsilon]))]);
+  return emit.emit("Reshape", [
+    emit.emit("Div", [centred, emit.emit("Sqrt", [variance])]),
+    emit.integers(shape),
+  ]);
 }
 
 /**

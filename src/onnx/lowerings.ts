@@ -2,7 +2,13 @@ import type { Graph, Node, OpName, Padding } from "../graph/mod.ts";
 import { float32 } from "../tensor/mod.ts";
 import { lowerAttention } from "./attention.ts";
 import type { Emitter } from "./emitter.ts";
-import { lowerBlockedGroupNorm, lowerGroupNorm, NEAREST } from "./group-norm.ts";
+import {
+  lowerBlockedGroupMoments,
+  lowerBlockedGroupNorm,
+  lowerGroupMoments,
+  lowerGroupNorm,
+  NEAREST,
+} from "./group-norm.ts";
 import { ONNX_TYPE } from "./proto.ts";
 
 /** Domains of ONNX Runtime's own operations. */
@@ -41,6 +47,7 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
     const kernel = graph.nodes[node.inputs[1]!]!.shape.slice(2);
     return emit.emit("ConvTranspose", inputs, { kernel_shape: { ints: kernel }, strides: { ints: kernel } });
   },
+  groupMoments: lowerGroupMoments,
   groupNorm: lowerGroupNorm,
   layerNorm: ({ emit, node, inputs }) =>
     emit.emit("LayerNormalization", inputs, {
@@ -89,6 +96,7 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
       inputs,
       convolution(graph.nodes[node.inputs[1]!]!.shape.slice(2), node.attributes),
     ),
+  blockedGroupMoments: lowerBlockedGroupMoments,
   blockedGroupNorm: lowerBlockedGroupNorm,
 };
 

@@ -15,6 +15,7 @@ import {
   reshape,
   resizeNearest,
   silu,
+  slice,
   type Value,
 } from "../graph/mod.ts";
 import { movqDecoderGraph, movqEncoderGraph, t5Graph, unetGraph } from "../models/mod.ts";
@@ -243,16 +244,25 @@ test("blockedLayout keeps a sum that broadcasts plain", () => {
   expect(worstDifference(evaluate(laidOut), evaluate(graph))).toBeLessThanOrEqual(1e-13);
 });
 
-test("blockedLayout joins maps in blocks along the channels only", () => {
+test("blockedLayout joins and cuts maps in blocks along channels and rows only", () => {
   const joined = (axis: number) =>
     onMap([2, 16, 4, 3], (x, builder) => {
       const [a, b] = ["a", "b"].map((name) => conv2d(x, builder.parameter(name, [16, 16, 1, 1])));
-      return concat([a!, b!], axis);
+      return concat([a!, b!, a!], axis);
     });
-  expect([1, 2].map((axis) => counts(layOut(joined(axis), 16), "fromBlocked")[0])).toEqual([1, 2]);
-  for (const graph of [joined(1), joined(2)]) {
+  const cut = (axis: number, step: number) =>
+    onMap([2, 16, 7, 6], (x, builder) =>
+      silu(slice(conv2d(x, builder.parameter("a", [16, 16, 1, 1])), axis, 1, 5, step)),
+    );
+  const graphs = [joined(1), joined(2), joined(3), cut(2, 1), cut(2, 3), cut(3, 1)];
+  for (const graph of graphs) {
     expect(worstDifference(evaluate(layOut(graph, 16)), evaluate(graph))).toBeLessThanOrEqual(1e-13);
   }
+  const plainAtTheEnd = graphs.map((graph) => {
+    const laidOut = layOut(graph, 16);
+    return laidOut.nodes[laidOut.outputs.get("y")!]!.op === "fromBlocked";
+  });
+  expect(plainAtTheEnd).toEqual([true, true, false, true, true, false]);
 });
 
 test("blockedLayout takes self-attention between maps to tokens, and attention with a bias not", () => {

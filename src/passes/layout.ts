@@ -49,6 +49,8 @@ class Forms {
     if (plain.shape.length !== 4 || plain.shape[1]! % this.block !== 0) return undefined;
     const known = this.#blocked.get(plain.id);
     if (known !== undefined) return known;
+    // With one cell both orders are the same.
+    if (plain.shape[2] === 1 && plain.shape[3] === 1) return plain;
     const blocked = plain.builder.apply("toBlocked", [plain], { block: this.block });
     this.#blocked.set(plain.id, blocked);
     return blocked;
@@ -101,9 +103,15 @@ class Layout {
     conv2d: (node, inputs, copyOf) => this.#convolution(node, inputs, copyOf),
     convTranspose2d: (_, inputs) => this.#doubling(inputs),
     matmul: (node, inputs) => this.#linear(node, inputs),
-    groupNorm: (node, [x, scale, shift]) => {
+    groupMoments: ({ attributes }, [x]) => {
+      if (!this.#forms.isBlocked(x!)) return undefined;
+      const { block } = this.#forms;
+      return x!.builder.apply("blockedGroupMoments", [this.#forms.blockedOf(x!)!], { ...attributes, block });
+    },
+    groupNorm: (node, [x, scale, shift, moments]) => {
       if (!this.#forms.isBlocked(x!)) return undefined;
       const operands = [x!, scale!, shift!].map((value) => this.#forms.blockedOf(value)!);
+      if (moments) operands.push(moments);
       const attributes = { ...node.attributes, block: this.#forms.block };
       return this.#forms.plainOf(x!.builder.apply("blockedGroupNorm", operands, attributes));
     },
@@ -113,8 +121,20 @@ class Layout {
     add: (node, inputs) => this.#sum(node, inputs) ?? this.#elementwise(node, inputs),
     concat: (node, inputs) => {
       const blocked = inputs.map((x) => (this.#forms.isBlocked(x) ? this.#forms.blockedOf(x) : undefined));
-      if (node.attributes.axis !== 1 || blocked.some((x) => x === undefined)) return undefined;
-      return this.#forms.plainOf(concat(blocked as Value[], 1));
+      if (blocked.some((x) => x === undefined)) return undefined;
+      if (node.attributes.axis === 1) return this.#forms.plainOf(concat(blocked as Value[], 1));
+      if (node.attributes.axis !== 2) return undefined;
+      const rows = concat(
+        blocked.map((x) => rowsOf(x!, this.#forms.block)),
+        1,
+      );
+      return this.#forms.plainOf(reshape(rows, node.shape));
+    },
+    slice: (node, [x]) => {
+      const { axis, start, end, step } = node.attributes;
+      if (axis !== 2 || !this.#forms.isBlocked(x!)) return undefined;
+      const rows = slice(rowsOf(this.#forms.blockedOf(x!)!, this.#forms.block), 1, start, end, step);
+      return this.#forms.plainOf(reshape(rows, node.shape));
     },
     attention: (node, inputs) => this.#attention(node, inputs),
     reshape: (node, [x]) => {
@@ -295,6 +315,12 @@ type Rule<K extends Node["op"]> = (
   inputs: readonly Value[],
   copyOf: CopyOf,
 ) => Value | undefined;
+
+/** A blocked map as [blocks of the batch, rows, values of a row]: its rows can be cut and joined. */
+function rowsOf(blocked: Value, block: number): Value {
+  const [batch, channels, height, width] = blocked.shape as [number, number, number, number];
+  return reshape(blocked, [(batch * channels) / block, height, width * block]);
+}
 
 /** [O,C,kh,kw] in the order of [O/block, C/block, kh, kw, block (in), block (out)]; O is padded with zeros. */
 function blockWeight(weight: Value, block: number): Value {

@@ -2,4 +2,5 @@ export { chunkAttention } from "./attention.ts";
 export { blockedLayout } from "./layout.ts";
 export { type Pass, runPasses } from "./pass.ts";
 export { removeDeadNodes, type SplitGraph, splitGraph } from "./split.ts";
+export { stripeMaps } from "./stripes.ts";
 export { type FoldedGraph, foldWeights, withStoredTypes } from "./weights.ts";

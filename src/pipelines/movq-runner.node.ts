@@ -1,9 +1,15 @@
 import { type MovqConfig, movqDecoderGraph } from "../models/mod.ts";
-import { type Pass, runPasses } from "../passes/mod.ts";
+import { type Pass, runPasses, stripeMaps } from "../passes/mod.ts";
 import type { Program } from "../runtime/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import type { BoundPart } from "./packing.node.ts";
 import { foldPart, loadFolded, type Workshop } from "./program.node.ts";
+
+/** Larger maps are worked on a stripe at a time: at 1024 px one whole map takes up to 2.1 GB. */
+export const MAX_STRIPE_BYTES = 64e6;
+
+/** Latents of more cells than this make buffers that are better given back. */
+const ARENA_CELLS = 2048;
 
 /** Decodes latents to pictures, one at a time. */
 export class MovqRunner {
@@ -37,9 +43,15 @@ export class MovqRunner {
     if (this.#decoder?.key === key) return this.#decoder.program;
     await this.dispose();
     const [batch, , height, width] = shape as [number, number, number, number];
-    const graph = runPasses(movqDecoderGraph(this.#config, { batch, height, width }), this.#passes);
+    const graph = runPasses(movqDecoderGraph(this.#config, { batch, height, width }), [
+      stripeMaps(MAX_STRIPE_BYTES, height),
+      ...this.#passes,
+    ]);
     const folded = foldPart(graph, this.#part);
-    const program = await loadFolded(this.#workshop, this.#part, "MoVQ decoder", folded);
+    const program = await loadFolded(this.#workshop, this.#part, "MoVQ decoder", folded, {
+      // The runtime's arena rounds large buffers up to powers of two and keeps them.
+      arena: batch * height * width < ARENA_CELLS,
+    });
     this.#decoder = { key, program };
     return program;
   }

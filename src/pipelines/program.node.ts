@@ -23,9 +23,10 @@ export async function loadFolded(
   part: BoundPart,
   name: string,
   { graph, derived }: FoldedGraph,
+  { arena = true } = {},
 ): Promise<Program> {
   const places = await store.place(part, { graph, derived });
-  return loadPlaced(engine, name, graph, (parameter) => places.get(parameter)!);
+  return loadPlaced(engine, name, graph, (parameter) => places.get(parameter)!, arena);
 }
 
 /**
@@ -39,7 +40,7 @@ export async function loadWithCasts(
   graph: Graph,
 ): Promise<Program> {
   const typed = withStoredTypes(graph, (parameter) => part.entries.get(parameter)!.dtype);
-  return loadPlaced(engine, name, typed, (parameter) => part.entries.get(parameter)!);
+  return loadPlaced(engine, name, typed, (parameter) => part.entries.get(parameter)!, true);
 }
 
 async function loadPlaced(
@@ -47,6 +48,7 @@ async function loadPlaced(
   name: string,
   graph: Graph,
   entryOf: (parameter: string) => TensorEntry,
+  arena: boolean,
 ): Promise<Program> {
   const files = nodesOf(graph, "parameter").map(({ attributes }) => entryOf(attributes.name).file);
   const weightsFolder = commonFolder(files);
@@ -60,6 +62,7 @@ async function loadPlaced(
     weightsFolder,
     // The graph is already what shall run. Every optimisation of the runtime here would copy weights.
     optimization: "disabled",
+    arena,
     sessionConfig: { "session.disable_prepacking": "1" },
   });
 }
