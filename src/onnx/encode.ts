@@ -2,6 +2,7 @@ import { KandinskyError } from "../base/mod.ts";
 import { type Graph, type Node, nodesOf } from "../graph/mod.ts";
 import { Emitter, type WeightPlace } from "./emitter.ts";
 import { LOWERINGS, type Lowering, type SourceOp } from "./lowerings.ts";
+import { byDepth } from "./order.ts";
 import { encodeModel, ONNX_TYPE, type ValueInfoProto } from "./proto.ts";
 
 /**
@@ -41,7 +42,7 @@ export function encodeOnnx(graph: Graph, placeOf: (parameter: string) => WeightP
     opsetImport: OPSETS,
     graph: {
       name: "graph",
-      node: emit.nodes,
+      node: byDepth(emit.nodes),
       initializer: emit.initializers,
       input: nodesOf(graph, "input").map((node) => valueInfo(node.attributes.name, node)),
       output: outputs,

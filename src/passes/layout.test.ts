@@ -116,7 +116,7 @@ test("blockedLayout leaves of the U-Net's maps only the first convolution and th
     silu: 149,
     sin: 1,
     slice: 328,
-    toBlocked: 342,
+    toBlocked: 14,
     tokensToBlocked: 12,
     transpose: 462,
   });

@@ -3,4 +3,5 @@ export { blockedLayout } from "./layout.ts";
 export { type Pass, runPasses } from "./pass.ts";
 export { removeDeadNodes, type SplitGraph, splitGraph } from "./split.ts";
 export { stripeMaps } from "./stripes.ts";
+export { joinTables } from "./tables.ts";
 export { type FoldedGraph, foldWeights, withStoredTypes } from "./weights.ts";

@@ -29,6 +29,7 @@ import { MovqRunner } from "./movq-runner.node.ts";
 import { type OnPack, PackStore } from "./packing.node.ts";
 import { passesFor } from "./passes.node.ts";
 import { type GenerateRequest, type Job, type PictureJob, resolveRequest } from "./request.ts";
+import { ResidentPrograms } from "./resident.node.ts";
 import { encodeText } from "./t5-runner.node.ts";
 import { MAX_TOKENS, planText, type TextPlan, unetMasks } from "./text.ts";
 import { type PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
@@ -56,6 +57,7 @@ export interface GenerateOptions {
 interface Running {
   readonly engine: Engine;
   readonly store: PackStore;
+  readonly texts: ResidentPrograms;
   readonly unet: UNetRunner;
   readonly movq: MovqRunner;
 }
@@ -175,6 +177,7 @@ export class Kandinsky3 implements AsyncDisposable {
     const passes = await passesFor(engine);
     return {
       ...workshop,
+      texts: new ResidentPrograms(),
       unet: new UNetRunner(workshop, unet.part, unet.config, passes),
       movq: new MovqRunner(workshop, movq.part, movq.config, passes),
     };
@@ -214,7 +217,8 @@ export class Kandinsky3 implements AsyncDisposable {
     const running = await this.#start();
     yield { type: "stage", stage: "encode", pictures };
     const plan = this.#planText(job, group);
-    const hidden = await encodeText(running, this.#opened.text.part, this.#opened.text.config, plan);
+    const { part, config } = this.#opened.text;
+    const hidden = await encodeText(running, part, config, plan, running.texts);
     yield { type: "stage", stage: "prepare", pictures };
     const ladder = planLadder(job.sampler, scheduler, job);
     const prepared = await this.#prepare(running, job, plan, hidden, ladder);

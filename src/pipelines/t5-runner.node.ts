@@ -4,6 +4,7 @@ import type { Program } from "../runtime/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import type { BoundPart } from "./packing.node.ts";
 import { loadWithCasts, type Workshop } from "./program.node.ts";
+import { ResidentPrograms } from "./resident.node.ts";
 import { encoderInputs, type TextPlan } from "./text.ts";
 
 /** Widened weights of one part of the encoder may take this much memory. */
@@ -15,18 +16,18 @@ export async function encodeText(
   part: BoundPart,
   config: T5Config,
   plan: TextPlan,
+  resident = new ResidentPrograms(),
 ): Promise<Tensor<"float32">> {
   const { ids, maskBias } = encoderInputs(plan);
   let carried: Readonly<Record<string, Tensor>> = { ids };
   for (const range of rangesOf(part, config)) {
-    const graph = t5Graph(config, plan.rows.length, plan.paddedLength, range);
     const name = `text encoder, blocks ${range.from} to ${range.to - 1}`;
-    const program = await loadWithCasts(workshop, part, name, graph);
-    try {
-      carried = { ...carried, ...(await runAll(program, { ...carried, mask_bias: maskBias })) };
-    } finally {
-      await program.release();
-    }
+    const load = () =>
+      loadWithCasts(workshop, part, name, t5Graph(config, plan.rows.length, plan.paddedLength, range));
+    const key = `${plan.rows.length}x${plan.paddedLength} from ${range.from}`;
+    const given = { ...carried, mask_bias: maskBias };
+    const results = await resident.use(part, "text encoder", key, load, (program) => runAll(program, given));
+    carried = { ...carried, ...results };
   }
   return carried["hidden"] as Tensor<"float32">;
 }

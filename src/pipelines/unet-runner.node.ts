@@ -1,11 +1,12 @@
 import { KandinskyError } from "../base/mod.ts";
 import { describeNode, type Graph } from "../graph/mod.ts";
 import { textProjectionGraph, type UNetConfig, unetGraph } from "../models/mod.ts";
-import { type Pass, runPasses, splitGraph } from "../passes/mod.ts";
+import { joinTables, type Pass, runPasses, splitGraph } from "../passes/mod.ts";
 import type { Held, Program } from "../runtime/mod.ts";
 import { float32, type Tensor, tensor } from "../tensor/mod.ts";
 import type { BoundPart } from "./packing.node.ts";
 import { foldPart, loadFolded, type Workshop } from "./program.node.ts";
+import { ResidentPrograms } from "./resident.node.ts";
 
 /** What one batch of rows is conditioned on; two rows a picture where guidance is on. */
 export interface UNetInputs {
@@ -47,6 +48,7 @@ export class UNetRunner {
   readonly #part: BoundPart;
   readonly #config: UNetConfig;
   readonly #passes: readonly Pass[];
+  readonly #resident = new ResidentPrograms();
   #loaded: Loaded | undefined;
 
   constructor(workshop: Workshop, part: BoundPart, config: UNetConfig, passes: readonly Pass[]) {
@@ -59,14 +61,14 @@ export class UNetRunner {
   /** Encoder states [N,L,D] to contexts [N,L,C]. */
   async project(hidden: Tensor<"float32">): Promise<Tensor<"float32">> {
     const [batch, length] = hidden.shape as [number, number, number];
-    const folded = foldPart(textProjectionGraph(this.#config, batch, length), this.#part);
-    const program = await loadFolded(this.#workshop, this.#part, "text projection", folded);
-    try {
+    const load = () => {
+      const folded = foldPart(textProjectionGraph(this.#config, batch, length), this.#part);
+      return loadFolded(this.#workshop, this.#part, "text projection", folded);
+    };
+    return this.#resident.use(this.#part, "projection", `${batch}x${length}`, load, async (program) => {
       const { context } = await program.run({ encoder_hidden_states: hidden }, { context: "return" });
       return context as Tensor<"float32">;
-    } finally {
-      await program.release();
-    }
+    });
   }
 
   /** Runs the prologue, whose weights are released again, and loads the body. */
@@ -87,6 +89,7 @@ export class UNetRunner {
   }
 
   async dispose(): Promise<void> {
+    await this.#resident.dispose();
     await this.#loaded?.body.release();
     this.#loaded = undefined;
   }
@@ -96,10 +99,11 @@ export class UNetRunner {
     const shape = { batch, height, width, contextLength, steps: times.length };
     const key = JSON.stringify(shape);
     if (this.#loaded?.key === key) return this.#loaded;
-    await this.dispose();
+    await this.#loaded?.body.release();
+    this.#loaded = undefined;
     const graph = runPasses(unetGraph(this.#config, shape), this.#passes);
     const folded = foldPart(graph, this.#part);
-    const { prologue, body } = splitGraph(folded.graph, ["sample", "step"]);
+    const { prologue, body } = joinTables(splitGraph(folded.graph, ["sample", "step"]));
     const program = await loadFolded(this.#workshop, this.#part, "U-Net", {
       graph: body,
       derived: folded.derived,
@@ -109,19 +113,14 @@ export class UNetRunner {
   }
 
   async #runPrologue(
-    { prologue, derived }: Loaded,
+    { key, prologue, derived }: Loaded,
     feeds: Readonly<Record<string, Tensor>>,
   ): Promise<Readonly<Record<string, Held>>> {
-    const program = await loadFolded(this.#workshop, this.#part, "U-Net prologue", {
-      graph: prologue,
-      derived,
-    });
-    try {
+    const load = () => loadFolded(this.#workshop, this.#part, "U-Net prologue", { graph: prologue, derived });
+    return this.#resident.use(this.#part, "prologue", key, load, (program) => {
       const fetches = Object.fromEntries(program.outputs.map(({ name }) => [name, "hold" as const]));
-      return await program.run(pick(program, feeds), fetches);
-    } finally {
-      await program.release();
-    }
+      return program.run(pick(program, feeds), fetches);
+    });
   }
 
   async #blame(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<string> {
