@@ -51,8 +51,8 @@ async function peak({ scale, scratch, model, threads, tell, signal }: Context) {
 }
 
 async function unet(context: Context) {
-  const { model, scale, tell } = context;
-  await writePart(model, scale, "unet", tell);
+  const { model, scale, tell, signal } = context;
+  await writePart(model, scale, "unet", tell, signal);
   // What an earlier run kept would make the first load a later one.
   await rm(join(model, PACK_FOLDER), { recursive: true, force: true });
   const cases = [{ ...scale.unet[0]!, repeats: 0 }];
@@ -67,12 +67,12 @@ export function perStepSeconds({ prologueSeconds, seconds, steps }: UNetResult):
 }
 
 async function movq(context: Context) {
-  await writePart(context.model, context.scale, "movq", context.tell);
+  await writePart(context.model, context.scale, "movq", context.tell, context.signal);
   return compare(context, "movq", context.scale.movq, ({ seconds }) => median(seconds));
 }
 
 async function text(context: Context) {
-  await writePart(context.model, context.scale, "text_encoder", context.tell);
+  await writePart(context.model, context.scale, "text_encoder", context.tell, context.signal);
   return compare(context, "text", context.scale.text, ({ seconds }) => median(seconds));
 }
 

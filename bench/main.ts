@@ -6,6 +6,7 @@ import { KandinskyError, nearest } from "../src/base/mod.ts";
 import type { Context } from "./compare.ts";
 import { type Found, GROUPS, type GroupName } from "./groups.ts";
 import { linesOf } from "./lines.ts";
+import { peerVersions } from "./processes.ts";
 import { fullScale, smokeScale } from "./scale.ts";
 import { SEED } from "./weights.ts";
 
@@ -22,6 +23,9 @@ const THREADS = 2;
 const CANCELLED = 130;
 /** Written by nobody, but free: full disks make everything slow. */
 const SPARE_BYTES = 1e9;
+
+/** A process that was just ended may still hold its last file. */
+const REMOVAL = { recursive: true, force: true, maxRetries: 10, retryDelay: 200 } as const;
 
 const OPTIONS = {
   json: { type: "boolean", default: false },
@@ -46,6 +50,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
     names.reduce((sum, name) => sum + GROUPS[name].diskBytes(scale), 0),
     tell,
   );
+  const peer = values.python === undefined ? {} : await peerVersions(values.python, signal);
   // A kept folder has one name, so that the next run finds it.
   const model = values.keep
     ? join(base, `kandinsky-bench-${scale.name}`)
@@ -59,14 +64,15 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
       signal.throwIfAborted();
       Object.assign(found, { [name]: await GROUPS[name].run(context) });
     }
-    const machine = describeMachine();
-    const heading = `${machine.processor}, ${THREADS} threads of ${machine.cores}, ${Math.round(machine.memoryBytes / 1e9)} GB, Node ${machine.node}, ${machine.system}; ${scale.name} size, seed ${SEED}`;
-    if (values.json)
-      console.log(JSON.stringify({ machine, threads: THREADS, scale: scale.name, seed: SEED, ...found }));
-    else for (const line of [heading, "", ...linesOf(found)]) console.log(line);
+    const machine = { ...describeMachine(), ...peer };
+    const heading = { scale: scale.name, seed: SEED, threads: THREADS, machine };
+    const lines = values.json
+      ? [JSON.stringify({ ...heading, ...found })]
+      : [headline(heading), "", ...linesOf(found)];
+    for (const line of lines) console.log(line);
   } finally {
-    await rm(scratch, { recursive: true, force: true });
-    if (!values.keep) await rm(model, { recursive: true, force: true });
+    await rm(scratch, REMOVAL);
+    if (!values.keep) await rm(model, REMOVAL);
     else tell(`kept: ${model}`);
   }
 }
@@ -103,6 +109,20 @@ async function checkSpace(folder: string, bytes: number, tell: (line: string) =>
 /** Linux's number for file systems that lie in memory, which the models need themselves. */
 const TMPFS = 0x01021994;
 const TMPFS_BYTES = 1e9;
+
+interface Heading {
+  readonly scale: string;
+  readonly seed: number;
+  readonly threads: number;
+  readonly machine: ReturnType<typeof describeMachine> & Readonly<Record<string, string | number>>;
+}
+
+function headline({ scale, seed, threads, machine }: Heading): string {
+  const { processor, cores, memoryBytes, node, system, ...peer } = machine;
+  const versions = Object.entries({ node, ...peer }).map((version) => version.join(" "));
+  const memory = `${Math.round(memoryBytes / 1e9)} GB`;
+  return `${processor}, ${threads} threads on ${cores} cores, ${memory}, ${system}, ${versions.join(", ")}; ${scale} size, seed ${seed}`;
+}
 
 function describeMachine() {
   return {

@@ -50,7 +50,29 @@ export async function visitPeer(
   const { code, stdout, stderr } = await run(python, [PEER, file], signal, tell);
   await rm(file);
   if (code === 0) return { cases: JSON.parse(stdout) as Timed[] };
-  return { failure: stderr.trim().split("\n").at(-1) ?? `exit code ${code}` };
+  return { failure: lastLine(stderr) || `exit code ${code}` };
+}
+
+const VERSIONS = `import json, torch, diffusers, transformers, safetensors
+print(json.dumps({m.__name__: m.__version__ for m in (torch, diffusers, transformers)}))`;
+
+/** Versions of what `peer.py` needs, by name; throws `option_invalid` where something is not there. */
+export async function peerVersions(python: string, signal: AbortSignal): Promise<Record<string, string>> {
+  const { code, stdout, stderr } = await run(python, ["-c", VERSIONS], signal).catch((cause: Error) => {
+    signal.throwIfAborted();
+    return { code: null, stdout: "", stderr: cause.message };
+  });
+  if (code === 0) return JSON.parse(stdout.trim().split("\n").at(-1)!);
+  throw new KandinskyError("option_invalid", {
+    what: "cannot use this Python",
+    where: `--python ${python}`,
+    seen: lastLine(stderr),
+    wanted: "a Python with torch, diffusers, transformers, safetensors and sentencepiece",
+  });
+}
+
+function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1)!;
 }
 
 interface Ended {

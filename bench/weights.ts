@@ -57,6 +57,7 @@ export async function writePart(
   { name, configs }: Scale,
   part: PartName,
   tell: (line: string) => void,
+  signal: AbortSignal,
 ): Promise<void> {
   const folder = join(root, part);
   const file = join(folder, FILES[part]);
@@ -73,6 +74,7 @@ export async function writePart(
   let done = 0;
   let told = 0;
   await writeSafetensorsStream(file, tensors, metadata, (written) => {
+    signal.throwIfAborted();
     done += written;
     if (done - told < TOLD_BYTES) return;
     told = done;

@@ -23,7 +23,7 @@ import { SEED } from "../weights.ts";
 
 /** One run does at least this much, so that the way to the engine and back does not count. */
 const LEAST_FLOPS = 2e10;
-const RUNS = 7;
+const RUNS = 15;
 
 /** What a form of loading needs. */
 interface Bench {

@@ -1,0 +1,121 @@
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, expect, test } from "vitest";
+import { readSafetensorsHeader, readTensor } from "../src/checkpoint/mod.ts";
+import { cast, float32 } from "../src/tensor/mod.ts";
+import { type Found, GROUPS, perStepSeconds } from "./groups.ts";
+import { differenceOf } from "./inputs.ts";
+import { linesOf } from "./lines.ts";
+import { median } from "./measure.ts";
+import { smokeScale } from "./scale.ts";
+import { writePart } from "./weights.ts";
+
+const main = fileURLToPath(new URL("./main.js", import.meta.url));
+const MINUTES = 60_000;
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "bench-test-"));
+  folders.push(folder);
+  return folder;
+}
+
+/** Every number inside a value, with the way to it. */
+function numbersIn(value: unknown, path = ""): [string, unknown][] {
+  if (typeof value !== "object" || value === null) return typeof value === "string" ? [] : [[path, value]];
+  return Object.entries(value).flatMap(([key, inner]) => numbersIn(inner, `${path}/${key}`));
+}
+
+test("bench --smoke measures every group, says how much disk it takes and leaves nothing", {
+  timeout: 5 * MINUTES,
+}, () => {
+  const folder = newFolder();
+  const args = [main, "--smoke", "--json", "--folder", folder];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  expect(status, stderr).toBe(0);
+  expect(stderr).toMatch(/takes \d+\.\d GB of \d+\.\d GB free/);
+  expect(readdirSync(folder)).toEqual([]);
+
+  const scale = smokeScale();
+  const { machine, threads, scale: name, seed, ...found } = JSON.parse(stdout);
+  expect([typeof machine.processor, threads, name, typeof seed]).toEqual(["string", 2, "smoke", "number"]);
+  expect(Object.keys(found)).toEqual(Object.keys(GROUPS));
+  const bad = numbersIn(found).filter(([, x]) => typeof x !== "number" || !Number.isFinite(x) || x < 0);
+  expect(bad).toEqual([]);
+
+  const { peak, unet, movq, text, nano } = found as Required<Found>;
+  expect(peak.rows.length).toBe(2 * scale.peak.length);
+  expect(peak.flopsPerSecond).toBeGreaterThan(0);
+  expect(unet.firstLoad.packedBytes).toBeGreaterThan(0);
+  expect(unet.rows.map(({ ours }) => [ours.name, ours.seconds.length, ours.packedBytes])).toEqual(
+    // What the first load packed serves every size and batch.
+    scale.unet.map((one) => [one.name, one.repeats, 0]),
+  );
+  for (const { ours } of unet.rows) {
+    expect(perStepSeconds(ours)).toBeGreaterThan(median(ours.seconds));
+    expect(ours.prologueFlops + ours.executedFlops).toBeGreaterThan(0.9 * ours.referenceFlops);
+  }
+  expect(movq.rows.map(({ ours }) => ours.name)).toEqual(scale.movq.map((one) => one.name));
+  expect(text.rows.map(({ ours }) => ours.seconds.length)).toEqual(scale.text.map((one) => one.repeats));
+  expect(nano.rows.map(({ ours }) => ours.seconds.length)).toEqual(scale.nano.map((one) => one.repeats));
+  expect(nano.cold.seconds.length).toBe(scale.coldRuns);
+
+  const lines = linesOf(found);
+  const names = [...scale.unet, ...scale.movq, ...scale.text, ...scale.nano].map((one) => one.name);
+  for (const name of names) expect(lines.join("\n")).toContain(name);
+  expect(lines.filter((line) => /NaN|undefined|Infinity/.test(line))).toEqual([]);
+});
+
+test("bench ends with 130 on Ctrl-C and leaves nothing", { timeout: 2 * MINUTES }, async () => {
+  const folder = newFolder();
+  const child = spawn(process.execPath, [main, "unet", "--smoke", "--folder", folder]);
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    if (text.includes("unet, round")) child.kill("SIGINT");
+  });
+  const code = await new Promise((done) => child.on("close", done));
+  expect(code).toBe(130);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test.each([
+  [["unett"], "did you mean unet?"],
+  [["--quick"], "usage:"],
+  [["--smoke", "--python", "no-such-python"], "cannot use this Python: --python no-such-python: seen spawn"],
+])("bench %s is a mistake of the user", (args, said) => {
+  const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: "utf8" });
+  expect(status).toBe(2);
+  expect(stderr).toContain(said);
+});
+
+test("writePart gives kernels a deviation of 1/sqrt(fan-in), and equal values each time", async () => {
+  const [first, second] = [newFolder(), newFolder()];
+  const values = async (root: string) => {
+    await writePart(root, smokeScale(), "unet", () => {}, new AbortController().signal);
+    const file = join(root, "unet", "diffusion_pytorch_model.safetensors");
+    const { entries } = await readSafetensorsHeader(file);
+    return cast(await readTensor(entries.get("conv_in.weight")!), "float32");
+  };
+  const weight = await values(first);
+  expect(weight.shape).toEqual([16, 4, 3, 3]);
+  const deviation = Math.sqrt(weight.data.reduce((sum, x) => sum + x * x, 0) / weight.data.length);
+  expect(Math.abs(deviation * Math.sqrt(4 * 9) - 1)).toBeLessThan(0.1);
+  expect((await values(second)).data).toEqual(weight.data);
+});
+
+test("differenceOf tells the largest difference, and values that are not finite", () => {
+  const ours = float32([2], [3, 4]);
+  expect(differenceOf(ours, float32([2], [3, 4.5]))).toEqual({ worst: 0.5, scale: Math.sqrt(12.5) });
+  expect(differenceOf(ours, float32([2], [Number.NaN, 4])).worst).toBeNull();
+  expect(differenceOf(ours, float32([1], [3])).worst).toBeNull();
+});
+
+test("median is the middle, or between the middle two", () => {
+  expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5]);
+});
