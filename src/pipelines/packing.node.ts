@@ -73,6 +73,7 @@ export class PackStore {
     }
     if (packed.size > 0) {
       const file = await this.#write(part, packed, folder, source);
+      await removeStale(folder, part.name, source);
       const { entries } = await readSafetensorsHeader(file);
       for (const name of packed.keys()) places.set(name, entries.get(name)!);
     }
@@ -219,6 +220,31 @@ async function packedEntries(folder: string, source: string): Promise<Map<string
   return found;
 }
 
+/**
+ * Removes what was packed of an older state of the part, and unfinished files that a killed run left. Where the
+ * system keeps a file that is in use, it stays until the next time.
+ */
+async function removeStale(folder: string, part: string, source: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const file = join(folder, name);
+    if (await isStale(file, part, source)) await rm(file, { force: true }).catch(() => {});
+  }
+}
+
+async function isStale(file: string, part: string, source: string): Promise<boolean> {
+  if (file.endsWith(".tmp")) {
+    const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: Date.now() }));
+    return Date.now() - mtimeMs > UNFINISHED_MILLISECONDS;
+  }
+  const name = basename(file);
+  if (!name.startsWith(`${part}-`) || !name.endsWith(".safetensors")) return false;
+  const { metadata } = await readSafetensorsHeader(file);
+  return metadata["kandinsky_source"] !== source;
+}
+
+/** A file that is being written grows more often than this. */
+const UNFINISHED_MILLISECONDS = 3_600_000;
+
 async function isWritable(folder: string): Promise<boolean> {
   try {
     await mkdir(folder, { recursive: true });
@@ -246,12 +272,16 @@ async function checkSpace(folder: string, file: string, bytes: number): Promise<
 
 const SPARE_BYTES = 64e6;
 
-/** Bytes of packed weights beside a model; 0 where there are none. */
+/** Bytes of packed weights beside a model, those of runs that keep none among them; 0 where there are none. */
 export async function packedBytes(root: string): Promise<number> {
   const folder = join(root, PACK_FOLDER);
-  const names = await readdir(folder).catch(() => []);
-  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
-  return sizes.reduce((sum, size) => sum + size, 0);
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const sizes = names.map(async (name) => {
+    // A run that ends meanwhile removes its own.
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    return found?.isFile() ? found.size : 0;
+  });
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
 /** Removes the packed weights beside a model; they are written again when needed. */

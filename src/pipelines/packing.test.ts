@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, realpath, rm, utimes, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, realpath, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -137,6 +137,42 @@ test("PackStore packs again where the weights' file changed", async () => {
   const doubled = ALL_VALUES.map((values) => values.map((value) => 2 * value));
   expect(await valuesOf(store, await part(), everyKind())).toEqual(doubled);
   expect(told.length).toBeGreaterThan(0);
+});
+
+test("PackStore removes what was packed of an older state, and old unfinished files, and nothing else", async () => {
+  const { root, part } = await makeModel();
+  const beside = join(root, PACK_FOLDER);
+  await makeStore(root).store.place(await part(), everyKind());
+  const [old] = await readdir(beside);
+  await copyFile(join(root, "unet", "weights.safetensors"), join(root, "unet", "others.safetensors"));
+  const { entries } = await readSafetensorsHeader(join(root, "unet", "others.safetensors"));
+  await makeStore(root).store.place({ ...(await part()), name: "movq", entries }, everyKind());
+  const other = (await readdir(beside)).find((name) => name !== old);
+  for (const name of ["killed.tmp", "written.tmp"]) await writeFile(join(beside, name), "x");
+  await utimes(join(beside, "killed.tmp"), new Date(), new Date(Date.now() - 3_700_000));
+  await utimes(join(root, "unet", "weights.safetensors"), 1, 1);
+
+  // Until the new file is there, the old one stays.
+  const failing = new PackStore(root, true, () => {
+    throw new Error("stopped");
+  });
+  await expect(failing.place(await part(), everyKind())).rejects.toThrow("stopped");
+  expect(await readdir(beside)).toContain(old);
+
+  await makeStore(root).store.place(await part(), everyKind());
+  const left = await readdir(beside);
+  expect(left).not.toContain(old);
+  expect(left).toEqual(expect.arrayContaining([other, "written.tmp"]));
+  expect(left).toHaveLength(3);
+});
+
+test("packedBytes counts what a run that keeps nothing has packed", async () => {
+  const { root, part } = await makeModel();
+  const { store } = makeStore(root, false);
+  await store.place(await part(), everyKind());
+  expect(await packedBytes(root)).toBeGreaterThan(72);
+  await store.dispose();
+  expect(await packedBytes(root)).toBe(0);
 });
 
 test("PackStore packs again where only the time of the weights' file changed", async () => {
