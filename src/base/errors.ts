@@ -73,8 +73,3 @@ function composeMessage({ what, where, seen, wanted, hint }: ErrorParts): string
     .filter((part) => part !== undefined)
     .join("; ");
 }
-
-/** Marks a branch that the types say cannot be reached. */
-export function assertNever(value: never): never {
-  throw new KandinskyError("graph_invalid", { what: "unreachable branch", seen: JSON.stringify(value) });
-}

@@ -1,4 +1,5 @@
 export { chunkAttention } from "./attention.ts";
+export { foldConstants } from "./constants.ts";
 export { blockedLayout } from "./layout.ts";
 export { type Pass, runPasses } from "./pass.ts";
 export { removeDeadNodes, type SplitGraph, splitGraph } from "./split.ts";

@@ -75,6 +75,7 @@ export async function openModel(path: string): Promise<OpenedModel> {
   const schedule = requirePart(folder, "scheduler");
   const tokenizer = await loadTokenizer(requirePart(folder, "tokenizer").folder);
   const parts = { text: bindTextEncoder(text), unet: bindUNet(unet), movq: bindMovq(movq) };
+  checkTogether(folder.root, tokenizer, parts);
   const unetConfig = parts.unet.config;
   const movqConfig = parts.movq.config;
   const cell = 2 ** (movqConfig.blockOutChannels.length - 1);
@@ -95,6 +96,50 @@ export async function openModel(path: string): Promise<OpenedModel> {
     ...parts,
     preview: await readPreview(folder.root),
   };
+}
+
+type Parts = Pick<OpenedModel, "text" | "unet" | "movq">;
+
+/** Sizes that one part hands to the next must agree. Throws `model_config` naming both. */
+function checkTogether(where: string, tokenizer: Tokenizer, { text, unet, movq }: Parts): void {
+  const latent = movq.config.vqEmbedDim;
+  const rules: readonly (readonly [
+    name: string,
+    seen: number,
+    other: string,
+    wanted: number,
+    fits: boolean,
+  ])[] = [
+    [
+      "tokens of the tokenizer",
+      tokenizer.vocabularySize,
+      "rows of the text encoder's embedding",
+      text.config.vocabSize,
+      tokenizer.vocabularySize <= text.config.vocabSize,
+    ],
+    sameSize(
+      "encoder_hid_dim of the U-Net",
+      unet.config.encoderHidDim,
+      "d_model of the text encoder",
+      text.config.dModel,
+    ),
+    sameSize("output channels of the U-Net", unet.config.outChannels, "latent channels of the MoVQ", latent),
+    sameSize("input channels of the U-Net", unet.config.inChannels, "latent channels of the MoVQ", latent),
+  ];
+  for (const [name, seen, other, wanted, fits] of rules) {
+    if (fits) continue;
+    throw new KandinskyError("model_config", {
+      what: "the parts of this model do not fit together",
+      where,
+      seen: `${seen} ${name}`,
+      wanted: `${wanted}, the ${other}`,
+      ...(seen === 9 ? { hint: "a U-Net of 9 input channels is made for inpainting" } : {}),
+    });
+  }
+}
+
+function sameSize(name: string, seen: number, other: string, wanted: number) {
+  return [name, seen, other, wanted, seen === wanted] as const;
 }
 
 /** The text encoder of its folder. Throws as `parseT5Config` and `bind` do. */

@@ -1,6 +1,6 @@
 import { buildGraph } from "../graph/mod.ts";
 import { encodeOnnx } from "../onnx/mod.ts";
-import { blockedLayout, chunkAttention, type Pass } from "../passes/mod.ts";
+import { blockedLayout, chunkAttention, foldConstants, type Pass } from "../passes/mod.ts";
 import type { Engine } from "../runtime/mod.ts";
 import { float32 } from "../tensor/mod.ts";
 
@@ -10,7 +10,7 @@ export const MAX_SCORE_BYTES = 128e6;
 /** The passes that make a model's graph fast on an engine's device; all keep its meaning. */
 export async function passesFor(engine: Engine): Promise<Pass[]> {
   const block = await blockSizeOf(engine);
-  return [...(block > 1 ? [blockedLayout(block)] : []), chunkAttention(MAX_SCORE_BYTES)];
+  return [foldConstants, ...(block > 1 ? [blockedLayout(block)] : []), chunkAttention(MAX_SCORE_BYTES)];
 }
 
 const CHANNELS = 16;
