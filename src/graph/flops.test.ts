@@ -124,12 +124,17 @@ test("peakActivationBytes keeps what is used later and results, counts no weight
   expect(peakActivationBytes(graph)).toBe(4 * 40);
 });
 
-test("peakActivationBytes counts the scores of an attention while it runs", () => {
-  const graph = buildGraph((b) => {
-    const q = b.input("q", "float32", [1, 100, 8]);
-    const k = b.input("k", "float32", [1, 50, 8]);
-    const attributes = { heads: 2, scale: 1, queries: "tokens", keys: "tokens" } as const;
-    return { mixed: attention(q, k, k, undefined, attributes) };
-  });
-  expect(peakActivationBytes(graph)).toBe(4 * (100 * 8 + 50 * 8 + 100 * 8 + 2 * 100 * 50));
-});
+test.each([true, false])(
+  "peakActivationBytes counts the scores of an attention with a bias while it runs: %s",
+  (hasBias) => {
+    const graph = buildGraph((b) => {
+      const q = b.input("q", "float32", [1, 100, 8]);
+      const k = b.input("k", "float32", [1, 50, 8]);
+      const attributes = { heads: 2, scale: 1, queries: "tokens", keys: "tokens" } as const;
+      const bias = hasBias ? b.input("bias", "float32", [1, 1, 1, 50]) : undefined;
+      return { mixed: attention(q, k, k, bias, attributes) };
+    });
+    const values = 100 * 8 + 50 * 8 + 100 * 8;
+    expect(peakActivationBytes(graph)).toBe(4 * (hasBias ? values + 50 + 2 * 100 * 50 : values));
+  },
+);

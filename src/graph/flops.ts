@@ -40,8 +40,8 @@ const STORED: ReadonlySet<OpName> = new Set(["parameter", "constant"]);
 
 /**
  * The most bytes that inputs and intermediate values of one run take at once, if each is freed after its last
- * use; the scores of an attention count while it runs. Weights and what is computed from weights alone do not
- * count. An estimate: the executor may reuse buffers in place or need some to re-lay values.
+ * use; the scores of an attention with a bias count while it runs (without one the executor goes through the keys
+ * in pieces). Weights and what is computed from weights alone do not count. An estimate: the executor may reuse buffers in place or need some to re-lay values.
  */
 export function peakActivationBytes(graph: Graph): number {
   const { nodes } = graph;
@@ -72,7 +72,7 @@ export function peakActivationBytes(graph: Graph): number {
 }
 
 function scratchBytes(node: Node, nodes: readonly Node[]): number {
-  if (node.op !== "attention") return 0;
+  if (node.op !== "attention" || node.inputs.length < 4) return 0;
   const { heads, queries, keys } = node.attributes;
   const { batch, length } = sequence(nodes[node.inputs[0]!]!, queries);
   const scores = batch * heads * length * sequence(nodes[node.inputs[1]!]!, keys).length;

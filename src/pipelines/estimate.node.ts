@@ -48,7 +48,7 @@ function boundOf({ text, unet, movq, info }: OpenedModel, job: Job): number {
 async function costsWithin(model: OpenedModel, job: Job, available: number) {
   const batch = job.batchText === "joint" ? job.pictures.length : 1;
   const pixels = job.width * job.height * batch;
-  // Two small pictures tell how memory grows, before graphs of absurd sizes are built.
+  // Two pictures tell how memory grows, before graphs of absurd sizes are built.
   const growth = growthOf(model, job);
   const bytes = Math.max(...growth.map(({ fixed, perPixel }) => fixed + perPixel * pixels));
   if (bytes > available) {
@@ -74,8 +74,9 @@ function growthOf(model: OpenedModel, job: Job): { readonly fixed: number; reado
     const size = { width: side, height: side, batch: 1, steps: job.steps };
     return { pixels: side * side, stages: stagesOf(model, job, size) };
   };
-  const one = sample(2 * unit);
-  const two = sample(4 * unit);
+  // Large enough for stripes: what grows with pixels is then all there.
+  const one = sample(8 * unit);
+  const two = sample(16 * unit);
   return one.stages.map(({ activationBytes }, i) => {
     const more = two.stages[i]!.activationBytes - activationBytes;
     const perPixel = Math.max(Number.MIN_VALUE, more / (two.pixels - one.pixels));

