@@ -36,6 +36,22 @@ export function parametersOf(graph: Graph): ParameterShape[] {
   return nodesOf(graph, "parameter").map(({ attributes: { name, shape } }) => ({ name, shape }));
 }
 
+/** The weights [out,in...] of a graph's linear layers and convolutions, which low-rank adapters can change. */
+export function layerWeightsOf(graph: Graph): ParameterShape[] {
+  const ids = graph.nodes.flatMap(({ op, inputs }) => (LAYERS.has(op) ? [inputs[1]!] : []));
+  const roots = ids.map((id) => graph.nodes[rootOf(graph, id)]!);
+  const named = roots.flatMap((node) => (node.op === "parameter" ? [node.attributes] : []));
+  return [...new Map(named.map(({ name, shape }) => [name, { name, shape }])).values()];
+}
+
+const LAYERS: ReadonlySet<OpName> = new Set(["matmul", "conv2d"]);
+
+function rootOf({ nodes }: Graph, id: number): number {
+  let at = id;
+  while (nodes[at]!.op === "reshape") at = nodes[at]!.inputs[0]!;
+  return at;
+}
+
 /**
  * Where a node is, in words a reader of the model knows: its own name, the parameter it uses, or the nearest
  * tap, parameter or input before it.

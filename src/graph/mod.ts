@@ -26,7 +26,15 @@ export {
   sub,
   transpose,
 } from "./functions.ts";
-export { describeNode, type Graph, type Node, nodesOf, type ParameterShape, parametersOf } from "./graph.ts";
+export {
+  describeNode,
+  type Graph,
+  layerWeightsOf,
+  type Node,
+  nodesOf,
+  type ParameterShape,
+  parametersOf,
+} from "./graph.ts";
 export {
   broadcast,
   OPS,

@@ -9,4 +9,10 @@ export {
 export { FLAN_UL2, parseT5Config, type T5Config } from "./t5/config.ts";
 export { relativeBucket, type T5Range, t5Graph, t5Parameters } from "./t5/model.ts";
 export { KANDINSKY3_UNET, parseUNetConfig, type UNetConfig } from "./unet/config.ts";
-export { textProjectionGraph, type UNetShape, unetGraph, unetParameters } from "./unet/model.ts";
+export {
+  textProjectionGraph,
+  type UNetShape,
+  unetGraph,
+  unetLayerWeights,
+  unetParameters,
+} from "./unet/model.ts";

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, open, readdir, rm, rmdir, stat, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import type { Adapter } from "../adapters/mod.ts";
 import { KandinskyError, product } from "../base/mod.ts";
 import {
   readSafetensorsHeader,
@@ -23,6 +24,14 @@ export interface BoundPart {
   readonly name: string;
   readonly folder: string;
   readonly entries: ReadonlyMap<string, TensorEntry>;
+  /** What changes the part's graphs, with weights of its own beside `entries`. */
+  readonly adapters?: readonly Adapter[];
+}
+
+/** Where a weight of a part or of its adapters lies. */
+export function entryOf(part: BoundPart, name: string): TensorEntry {
+  const places = [part, ...(part.adapters ?? [])];
+  return places.map(({ entries }) => entries.get(name)).find((entry) => entry !== undefined)!;
 }
 
 /** Told while a packed file is written. */
@@ -60,9 +69,8 @@ export class PackStore {
     const packed = new Map<string, Graph>();
     for (const { attributes } of nodesOf(graph, "parameter")) {
       const expression = derived.get(attributes.name);
-      if (expression === undefined) places.set(attributes.name, part.entries.get(attributes.name)!);
-      else if (isView(expression))
-        places.set(attributes.name, part.entries.get(storedNames(expression)[0]!)!);
+      if (expression === undefined) places.set(attributes.name, entryOf(part, attributes.name));
+      else if (isView(expression)) places.set(attributes.name, entryOf(part, storedNames(expression)[0]!));
       else packed.set(attributes.name, expression);
     }
     if (packed.size === 0) return places;
@@ -71,11 +79,14 @@ export class PackStore {
     for (const [name, entry] of await packedEntries(folder, source)) {
       if (packed.delete(name)) places.set(name, entry);
     }
-    if (packed.size > 0) {
-      const file = await this.#write(part, packed, folder, source);
-      await removeStale(folder, part.name, source);
+    // In files of their own, so that what is packed of the part itself serves with every adapter.
+    for (const marks of [{ source }, { source, adapters: adapterKey(part) }]) {
+      const some = new Map([...packed].filter(([, e]) => isAdapted(part, e) === "adapters" in marks));
+      if (some.size === 0) continue;
+      const file = await this.#write(part, some, folder, marks);
+      await removeStale(folder, part.name, marks);
       const { entries } = await readSafetensorsHeader(file);
-      for (const name of packed.keys()) places.set(name, entries.get(name)!);
+      for (const name of some.keys()) places.set(name, entries.get(name)!);
     }
     return places;
   }
@@ -102,10 +113,10 @@ export class PackStore {
     part: BoundPart,
     packed: ReadonlyMap<string, Graph>,
     folder: string,
-    source: string,
+    marks: PackMarks,
   ): Promise<string> {
     const key = createHash("sha256")
-      .update([source, ...packed.keys()].join("\n"))
+      .update([marks.source, ...packed.keys()].join("\n"))
       .digest("hex")
       .slice(0, 12);
     const file = join(folder, `${part.name}-${key}.safetensors`);
@@ -117,12 +128,32 @@ export class PackStore {
     await checkSpace(folder, file, bytes);
     let doneBytes = 0;
     this.#onPack({ part: part.name, file, doneBytes, bytes });
-    await writeSafetensorsStream(file, tensors, { kandinsky_source: source }, (written) => {
+    await writeSafetensorsStream(file, tensors, metadataOf(marks), (written) => {
       doneBytes += written;
       this.#onPack({ part: part.name, file, doneBytes, bytes });
     });
     return file;
   }
+}
+
+/** What a packed file was made from. */
+interface PackMarks {
+  /** The state of the part's files. */
+  readonly source: string;
+  /** The adapters, where it holds weights that they changed. */
+  readonly adapters?: string;
+}
+
+function metadataOf({ source, adapters }: PackMarks): Record<string, string> {
+  return { kandinsky_source: source, ...(adapters === undefined ? {} : { kandinsky_adapters: adapters }) };
+}
+
+function adapterKey({ adapters = [] }: BoundPart): string {
+  return adapters.map(({ id }) => id).join(" ");
+}
+
+function isAdapted({ entries }: BoundPart, expression: Graph): boolean {
+  return storedNames(expression).some((name) => !entries.has(name));
 }
 
 /** Whether an expression only gives another shape to a stored weight. */
@@ -141,10 +172,10 @@ function isWidening(expression: Graph): boolean {
 async function* evaluate(part: BoundPart, expression: Graph) {
   const names = storedNames(expression);
   if (isWidening(expression)) {
-    yield* streamFloat32(part.entries.get(names[0]!)!, CHUNK_ELEMENTS);
+    yield* streamFloat32(entryOf(part, names[0]!), CHUNK_ELEMENTS);
     return;
   }
-  const stored = await Promise.all(names.map((name) => readTensor(part.entries.get(name)!)));
+  const stored = await Promise.all(names.map((name) => readTensor(entryOf(part, name))));
   if (isReordering(expression)) {
     yield cast(reorder(expression, stored[0]!), "float32").data;
     return;
@@ -224,14 +255,14 @@ async function packedEntries(folder: string, source: string): Promise<Map<string
  * Removes what was packed of an older state of the part, and unfinished files that a killed run left. Where the
  * system keeps a file that is in use, it stays until the next time.
  */
-async function removeStale(folder: string, part: string, source: string): Promise<void> {
+async function removeStale(folder: string, part: string, marks: PackMarks): Promise<void> {
   for (const name of await readdir(folder)) {
     const file = join(folder, name);
-    if (await isStale(file, part, source)) await rm(file, { force: true }).catch(() => {});
+    if (await isStale(file, part, marks)) await rm(file, { force: true }).catch(() => {});
   }
 }
 
-async function isStale(file: string, part: string, source: string): Promise<boolean> {
+async function isStale(file: string, part: string, { source, adapters }: PackMarks): Promise<boolean> {
   if (file.endsWith(".tmp")) {
     const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: Date.now() }));
     return Date.now() - mtimeMs > UNFINISHED_MILLISECONDS;
@@ -239,7 +270,10 @@ async function isStale(file: string, part: string, source: string): Promise<bool
   const name = basename(file);
   if (!name.startsWith(`${part}-`) || !name.endsWith(".safetensors")) return false;
   const { metadata } = await readSafetensorsHeader(file);
-  return metadata["kandinsky_source"] !== source;
+  // Of the weights that adapters changed only the latest are kept: each choice of weights makes others.
+  const changedBy = metadata["kandinsky_adapters"];
+  const isOther = adapters !== undefined && changedBy !== undefined && changedBy !== adapters;
+  return metadata["kandinsky_source"] !== source || isOther;
 }
 
 /** A file that is being written grows more often than this. */

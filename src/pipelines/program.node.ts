@@ -2,9 +2,9 @@ import { dirname, relative, sep } from "node:path";
 import type { TensorEntry } from "../checkpoint/mod.ts";
 import { type Graph, nodesOf } from "../graph/mod.ts";
 import { encodeOnnx } from "../onnx/mod.ts";
-import { type FoldedGraph, foldWeights, withStoredTypes } from "../passes/mod.ts";
+import { type FoldedGraph, foldWeights, runPasses, withStoredTypes } from "../passes/mod.ts";
 import type { Engine, Program } from "../runtime/mod.ts";
-import type { BoundPart, PackStore } from "./packing.node.ts";
+import { type BoundPart, entryOf, type PackStore } from "./packing.node.ts";
 
 /** What makes graphs run: the engine's process and the place for packed weights. */
 export interface Workshop {
@@ -14,7 +14,13 @@ export interface Workshop {
 
 /** Reads weights in their stored types and turns weight-only expressions into packed weights. */
 export function foldPart(graph: Graph, part: BoundPart): FoldedGraph {
-  return foldWeights(withStoredTypes(graph, (name) => part.entries.get(name)!.dtype));
+  return foldWeights(asStored(graph, part));
+}
+
+/** The graph as the part's adapters change it, with weights in their stored types. */
+function asStored(graph: Graph, part: BoundPart): Graph {
+  const passes = (part.adapters ?? []).map(({ pass }) => pass);
+  return withStoredTypes(runPasses(graph, passes), (name) => entryOf(part, name).dtype);
 }
 
 /** Loads a graph whose weight-only expressions were folded; several graphs may share one `folded`. */
@@ -39,21 +45,20 @@ export async function loadWithCasts(
   name: string,
   graph: Graph,
 ): Promise<Program> {
-  const typed = withStoredTypes(graph, (parameter) => part.entries.get(parameter)!.dtype);
-  return loadPlaced(engine, name, typed, (parameter) => part.entries.get(parameter)!, true);
+  return loadPlaced(engine, name, asStored(graph, part), (parameter) => entryOf(part, parameter), true);
 }
 
 async function loadPlaced(
   engine: Engine,
   name: string,
   graph: Graph,
-  entryOf: (parameter: string) => TensorEntry,
+  placeOf: (parameter: string) => TensorEntry,
   arena: boolean,
 ): Promise<Program> {
-  const files = nodesOf(graph, "parameter").map(({ attributes }) => entryOf(attributes.name).file);
+  const files = nodesOf(graph, "parameter").map(({ attributes }) => placeOf(attributes.name).file);
   const weightsFolder = commonFolder(files);
   const onnx = encodeOnnx(graph, (parameter) => {
-    const { file, offset, byteLength } = entryOf(parameter);
+    const { file, offset, byteLength } = placeOf(parameter);
     return { file: relative(weightsFolder, file).split(sep).join("/"), offset, byteLength };
   });
   return engine.load({

@@ -1,4 +1,5 @@
 import type { Context } from "./context.ts";
+import { LORA_FILE, lora } from "./lora.ts";
 import { MOVQ_FILE, MOVQ_GRAD_FILE, movq, movqGrad } from "./movq.ts";
 import { PIPELINES_INDEX, pipelineIndex, pipelines } from "./pipelines.ts";
 import { RNG_FILE, rng } from "./rng.ts";
@@ -35,12 +36,7 @@ export const KINDS: readonly Kind[] = [
   { name: "movq-grad", file: MOVQ_GRAD_FILE, owns: /^movq-grad\.safetensors$/, run: movqGrad },
   { name: "pipelines", file: PIPELINES_INDEX, owns: /^pipelines\/index\.json$/, run: pipelines },
   { name: "seeded", file: SEEDED_FILE, owns: /^seeded\//, run: seeded },
-  {
-    name: "lora",
-    file: "lora/expected.safetensors",
-    owns: /^lora\//,
-    run: wholeFileLater("lora", "lora/expected.safetensors"),
-  },
+  { name: "lora", file: LORA_FILE, owns: /^lora\//, run: lora },
   {
     name: "checkpoints",
     file: "checkpoints/expected.json",
@@ -55,13 +51,6 @@ export const SUPPORT: readonly RegExp[] = [
   /^native\//,
   /^(ops|samplers)\.(json|safetensors)$/,
 ];
-
-function wholeFileLater(name: string, file: string): Kind["run"] {
-  return async ({ fixture }) => {
-    const found = fixture(file);
-    found?.later(name, found.left());
-  };
-}
 
 /** Whether a file of `pipelines/` belongs to a case of its index. */
 export async function pipelineOwner(folder: string): Promise<(file: string) => boolean> {

@@ -20,7 +20,7 @@ const schema = z.object({
 });
 
 /** One pass of a U-Net. */
-interface Pass {
+export interface Pass {
   readonly model: ModelPart<UNetConfig>;
   readonly sample: Tensor<"float32">;
   /** One a row. */
@@ -39,18 +39,11 @@ export async function unet(context: Context): Promise<void> {
   if (fixture === undefined) return;
   const about = await readJsonAs(context.folder, "unet.json", schema);
   const open = async (path: string) => bindUNet(await openPart(join(context.folder, path)));
-  const model = await open(about.model);
   const hidden = fixture.float32("encoder_hidden_states");
   const project = (of: ModelPart<UNetConfig>, states: Tensor<"float32">) =>
     runnerOf(context, of).project(states);
-  const base: Pass = {
-    model,
-    sample: fixture.float32("sample"),
-    times: fixture.integers("timestep"),
-    context: await project(model, hidden),
-    mask: fixture.tensor("encoder_attention_mask"),
-    masked: DIFFUSERS_MASKED,
-  };
+  const base = await openBasePass(context, fixture);
+  const { model } = base;
   await intermediates(context, fixture, base, hidden);
 
   const variants: Readonly<Record<string, () => Partial<Pass> | Promise<Partial<Pass>>>> = {
@@ -102,6 +95,20 @@ export async function unet(context: Context): Promise<void> {
   }
 }
 
+/** The pass of the fixture's own inputs, its model and diffusers' mask. */
+export async function openBasePass(context: Context, fixture: Fixture): Promise<Pass> {
+  const about = await readJsonAs(context.folder, "unet.json", schema);
+  const model = bindUNet(await openPart(join(context.folder, about.model)));
+  return {
+    model,
+    sample: fixture.float32("sample"),
+    times: fixture.integers("timestep"),
+    context: await runnerOf(context, model).project(fixture.float32("encoder_hidden_states")),
+    mask: fixture.tensor("encoder_attention_mask"),
+    masked: DIFFUSERS_MASKED,
+  };
+}
+
 /** unet.json does not name the BF16 copy: it lies beside the half-precision encoder that text-encoder.json names. */
 async function narrowUNet(folder: string, model: string): Promise<string> {
   const encoder = await halfPrecisionEncoder(folder);
@@ -131,7 +138,7 @@ export async function unetGrad(context: Context): Promise<void> {
 }
 
 /** As the product runs it: prologue and body, all timesteps prepared at once, the passes applied. */
-async function predict(context: Context, pass: Pass): Promise<Tensor<"float32">> {
+export async function predict(context: Context, pass: Pass): Promise<Tensor<"float32">> {
   const runner = runnerOf(context, pass.model);
   const [batch, length] = pass.mask.shape as [number, number];
   const [, , height, width] = pass.sample.shape as [number, number, number, number];

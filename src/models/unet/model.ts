@@ -7,6 +7,7 @@ import {
   type Graph,
   gather,
   groupNorm,
+  layerWeightsOf,
   matmul,
   mul,
   type ParameterShape,
@@ -325,7 +326,16 @@ function asSequence(x: Value): Value {
 
 /** Every weight of the U-Net and its text projection with its full shape, by checkpoint key. */
 export function unetParameters(config: UNetConfig): ParameterShape[] {
+  return smallestGraphs(config).flatMap(parametersOf);
+}
+
+/** Those of them that low-rank adapters can change. */
+export function unetLayerWeights(config: UNetConfig): ParameterShape[] {
+  return smallestGraphs(config).flatMap(layerWeightsOf);
+}
+
+function smallestGraphs(config: UNetConfig): Graph[] {
   const side = 2 ** (config.blockOutChannels.length - 1);
   const shape = { batch: 1, height: side, width: side, contextLength: 1, steps: 1 };
-  return [textProjectionGraph(config, 1, 1), unetGraph(config, shape)].flatMap(parametersOf);
+  return [textProjectionGraph(config, 1, 1), unetGraph(config, shape)];
 }
