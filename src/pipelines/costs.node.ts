@@ -66,11 +66,11 @@ export function stageCosts(model: OpenedModel, { width, height, batch, steps }: 
 type Costs = Omit<StageReport, "stage">;
 
 /** What a loaded program takes beside its values. */
-const SESSION_BYTES = 30e6;
+const SESSION_BYTES = 36e6;
 /** Memory taken for each byte of values that live at once: in the runtime's arena, whose blocks double, ... */
-const ARENA_SHARE = 3;
+const ARENA_SHARE = 3.5;
 /** ... and in the heap of a program that is loaded without the arena. */
-const HEAP_SHARE = 1.5;
+const HEAP_SHARE = 1.7;
 
 function costsOf(graph: Graph, share: number): Costs {
   const weights = graph.nodes.filter(({ op }) => op === "parameter");
