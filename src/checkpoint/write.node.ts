@@ -43,7 +43,8 @@ export async function writeSafetensors(
 }
 
 /**
- * As `writeSafetensors`, with no more than one piece in memory; `onWritten` gets the bytes of each.
+ * As `writeSafetensors`, with two pieces in memory: one is written while the next is made, so a piece may not be
+ * changed after it was given. `onWritten` gets the bytes of each.
  * Throws `tensor_shape` where a tensor's pieces are not as many values as its shape says; what `values` throws
  * comes out unchanged. Either way no file is left.
  */
@@ -81,11 +82,22 @@ async function writeValues(
 ): Promise<void> {
   const wanted = product(shape) * ITEM_SIZE[dtype];
   let seen = 0;
-  for await (const { buffer, byteOffset, byteLength } of values()) {
-    await onDisk(path, () => writeFully(handle, new Uint8Array(buffer, byteOffset, byteLength)));
-    seen += byteLength;
-    onWritten(byteLength);
+  let pending: Promise<unknown> = Promise.resolve();
+  try {
+    for await (const { buffer, byteOffset, byteLength } of values()) {
+      await pending;
+      pending = onDisk(path, () => writeFully(handle, new Uint8Array(buffer, byteOffset, byteLength))).then(
+        () => onWritten(byteLength),
+      );
+      // Its failure is met by the next wait for it; until then nobody may be listening.
+      pending.catch(() => {});
+      seen += byteLength;
+    }
+  } finally {
+    // The file may be closed only when nothing is written any more; what the values threw comes first.
+    await Promise.allSettled([pending]);
   }
+  await pending;
   if (seen === wanted) return;
   throw new KandinskyError("tensor_shape", {
     what: "cannot write the safetensors file",

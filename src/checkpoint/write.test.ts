@@ -112,6 +112,30 @@ test.each([5, 7, 0])(
   },
 );
 
+test("writeSafetensorsStream makes the next piece while one is written, and never a third", async () => {
+  const path = join(await temporaryFolder(), "a.safetensors");
+  const order: string[] = [];
+  const pieces = function* () {
+    for (let i = 0; i < 3; i++) {
+      order.push(`made ${i}`);
+      yield Float32Array.of(i, i);
+    }
+  };
+  await writeSafetensorsStream(path, streamed(pieces), {}, () => order.push("written"));
+  expect(order).toEqual(["made 0", "made 1", "written", "made 2", "written", "written"]);
+});
+
+test("writeSafetensorsStream: what `onWritten` throws ends it, and no file is left", async () => {
+  const folder = await temporaryFolder();
+  const stop = new Error("stopped");
+  const pieces = () => [Float32Array.of(1, 2, 3), Float32Array.of(4, 5, 6)];
+  const writing = writeSafetensorsStream(join(folder, "a.safetensors"), streamed(pieces), {}, () => {
+    throw stop;
+  });
+  await expect(writing).rejects.toBe(stop);
+  expect(await readdir(folder)).toEqual([]);
+});
+
 test("writeSafetensorsStream lets through what the values throw, and leaves nothing", async () => {
   const folder = await temporaryFolder();
   const path = join(folder, "a.safetensors");
