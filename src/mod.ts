@@ -21,6 +21,8 @@ export {
   type Job,
   Kandinsky3,
   type LoadOptions,
+  type LoraChoice,
+  type LoraInfo,
   type ModelInfo,
   type ModelReport,
   type Notice,

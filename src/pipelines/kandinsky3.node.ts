@@ -13,6 +13,7 @@ import {
 import { checkPicture, latentPreview, type Picture, pictureFromTensor } from "../image/mod.ts";
 import { type Device, type Engine, startEngine } from "../runtime/mod.ts";
 import { row, type Tensor } from "../tensor/mod.ts";
+import type { LoraChoice } from "./adapt.node.ts";
 import { contextOf, denoiserOfBatch } from "./denoise.node.ts";
 import { type Estimate, estimateJob } from "./estimate.node.ts";
 import type { GenerateEvent, Notice, RunState } from "./events.ts";
@@ -38,6 +39,8 @@ import { type PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
 export interface LoadOptions {
   /** Folder in the diffusers layout; the embedded nano model by default. */
   readonly model?: string;
+  /** LoRAs that act on the U-Net, all together. */
+  readonly loras?: readonly LoraChoice[];
   readonly device?: Device;
   /** Threads of one operation; all cores by default. */
   readonly threads?: number;
@@ -91,7 +94,7 @@ export class Kandinsky3 implements AsyncDisposable {
 
   /** Opens a model: reads its small files and checks that every weight is there. Values are read when needed. */
   static async load(options: LoadOptions = {}): Promise<Kandinsky3> {
-    return new Kandinsky3(await openModel(options.model ?? EMBEDDED_MODEL), options);
+    return new Kandinsky3(await openModel(options.model ?? EMBEDDED_MODEL, options.loras), options);
   }
 
   get info(): ModelInfo {
@@ -264,7 +267,7 @@ export class Kandinsky3 implements AsyncDisposable {
         type: "picture",
         job: picture,
         picture: drawn,
-        metadata: pictureMetadata(job, picture, info.name),
+        metadata: pictureMetadata(job, picture, info),
         state: { job, done: [...done] },
       };
     }

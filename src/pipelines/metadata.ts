@@ -1,12 +1,17 @@
 import { SAMPLERS } from "../diffusion/mod.ts";
 import type { PictureMetadata } from "../image/mod.ts";
+import type { ModelInfo } from "./model.node.ts";
 import type { Job, PictureJob } from "./request.ts";
 
 /** Version of the JSON that is stored in pictures. */
 const FORMAT = 1;
 
 /** What is written into a picture: enough to make it again, and what other programs show. */
-export function pictureMetadata(job: Job, picture: PictureJob, model: string): PictureMetadata {
+export function pictureMetadata(
+  job: Job,
+  picture: PictureJob,
+  { name: model, loras }: Pick<ModelInfo, "name" | "loras">,
+): PictureMetadata {
   const { pictures: _, ...settings } = job;
   return {
     prompt: picture.prompt,
@@ -19,11 +24,16 @@ export function pictureMetadata(job: Job, picture: PictureJob, model: string): P
     width: job.width,
     height: job.height,
     model,
-    extra: { Profile: job.profile, RNG: job.rng },
+    extra: {
+      Profile: job.profile,
+      RNG: job.rng,
+      ...(loras.length === 0 ? {} : { LoRA: loras.map(({ name, weight }) => `${name}:${weight}`).join(" ") }),
+    },
     json: {
       kandinsky: FORMAT,
       operation: "generate",
       model,
+      ...(loras.length === 0 ? {} : { loras }),
       request: {
         ...settings,
         prompt: picture.prompt,

@@ -24,6 +24,7 @@ import {
   unetParameters,
 } from "../models/mod.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
+import { type LoraChoice, type LoraInfo, withLoras } from "./adapt.node.ts";
 import type { BoundPart } from "./packing.node.ts";
 
 /** The model that comes with the package. */
@@ -42,6 +43,8 @@ export interface ModelInfo {
   readonly profile: ProfileName;
   /** Whether the native profile's unconditional text is there. */
   readonly hasNullEmbedding: boolean;
+  /** What acts on the U-Net. */
+  readonly loras: readonly LoraInfo[];
 }
 
 /** One network of a model: its configuration, and where its weights lie. */
@@ -65,16 +68,17 @@ export interface OpenedModel {
 
 /**
  * Opens a model folder in the diffusers layout: reads configurations and headers, binds every weight, reads
- * no values. Throws as `openModelFolder`, `bind` and the config parsers do.
+ * no values. Throws as `openModelFolder`, `bind`, the config parsers and `withLoras` do.
  */
-export async function openModel(path: string): Promise<OpenedModel> {
+export async function openModel(path: string, loras: readonly LoraChoice[] = []): Promise<OpenedModel> {
   const folder = await openModelFolder(path);
   const text = requirePart(folder, "text_encoder");
   const unet = requirePart(folder, "unet");
   const movq = requirePart(folder, "movq");
   const schedule = requirePart(folder, "scheduler");
   const tokenizer = await loadTokenizer(requirePart(folder, "tokenizer").folder);
-  const parts = { text: bindTextEncoder(text), unet: bindUNet(unet), movq: bindMovq(movq) };
+  const adapted = await withLoras(bindUNet(unet), loras);
+  const parts = { text: bindTextEncoder(text), unet: adapted.unet, movq: bindMovq(movq) };
   checkTogether(folder.root, tokenizer, parts);
   const unetConfig = parts.unet.config;
   const movqConfig = parts.movq.config;
@@ -91,6 +95,7 @@ export async function openModel(path: string): Promise<OpenedModel> {
       side: defaultSide(unetConfig, unit),
       profile: folder.nullEmbedding === undefined ? "diffusers" : "native",
       hasNullEmbedding: folder.nullEmbedding !== undefined,
+      loras: adapted.loras,
     },
     scheduler: parseSchedulerConfig(schedule.config, schedule.configFile),
     ...parts,
