@@ -12,6 +12,7 @@ export const ERRORS = {
   file_missing: { fault: "user" },
   file_corrupt: { fault: "user" },
   file_escapes: { fault: "user" },
+  file_unsafe: { fault: "user" },
   tensor_missing: { fault: "user" },
   tensor_unexpected: { fault: "user" },
   tensor_shape: { fault: "user" },

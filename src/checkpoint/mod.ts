@@ -4,6 +4,9 @@ export { type ModelFolder, type ModelParts, openModelFolder, requirePart } from 
 export type { SafetensorsHeader } from "./header.ts";
 export { type ConfigPart, type FilesPart, openPart, type WeightPart } from "./part.node.ts";
 export { readSafetensorsHeader } from "./safetensors.node.ts";
+export { readTorchHeader, type TorchHeader } from "./torch.node.ts";
+export type { TorchEntry } from "./torch.ts";
+export { readTorchTensor, streamTorchTensor } from "./torch-values.node.ts";
 export { readTensor, readTensorAsFloat32, streamFloat32 } from "./values.node.ts";
 export {
   type NamedTensor,

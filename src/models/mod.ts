@@ -6,6 +6,13 @@ export {
   movqParameters,
   movqQuantizerGraph,
 } from "./movq/model.ts";
+export {
+  MOVQ_NAMES,
+  type NameRow,
+  PROJECTION_NAMES,
+  renamed,
+  UNET_NAMES,
+} from "./names.ts";
 export { FLAN_UL2, parseT5Config, type T5Config } from "./t5/config.ts";
 export { relativeBucket, type T5Range, t5Graph, t5Parameters } from "./t5/model.ts";
 export { KANDINSKY3_UNET, parseUNetConfig, type UNetConfig } from "./unet/config.ts";
