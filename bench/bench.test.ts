@@ -10,6 +10,7 @@ import { type Found, GROUPS, perStepSeconds } from "./groups.ts";
 import { differenceOf } from "./inputs.ts";
 import { linesOf } from "./lines.ts";
 import { median } from "./measure.ts";
+import { visitOurs } from "./processes.ts";
 import { smokeScale } from "./scale.ts";
 import { writePart } from "./weights.ts";
 
@@ -44,7 +45,8 @@ test("bench --smoke measures every group, says how much disk it takes and leaves
   expect(readdirSync(folder)).toEqual([]);
 
   const scale = smokeScale();
-  const { machine, threads, scale: name, seed, ...found } = JSON.parse(stdout);
+  const { machine, threads, scale: name, seed, failures, ...found } = JSON.parse(stdout);
+  expect(failures).toEqual([]);
   expect([typeof machine.processor, threads, name, typeof seed]).toEqual(["string", 2, "smoke", "number"]);
   expect(Object.keys(found)).toEqual(Object.keys(GROUPS));
   const bad = numbersIn(found).filter(([, x]) => typeof x !== "number" || !Number.isFinite(x) || x < 0);
@@ -82,6 +84,14 @@ test("bench ends with 130 on Ctrl-C and leaves nothing", { timeout: 2 * MINUTES 
   const code = await new Promise((done) => child.on("close", done));
   expect(code).toBe(130);
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test("visitOurs rejects with what failed in its process", { timeout: MINUTES }, async () => {
+  const folder = newFolder();
+  const [inputs, outputs] = [join(folder, "none"), join(folder, "outputs")];
+  const job = { kind: "movq" as const, model: folder, inputs, outputs, threads: 2, cases: smokeScale().movq };
+  const visit = visitOurs(job, () => {}, new AbortController().signal);
+  await expect(visit).rejects.toThrow("a measurement ended early: seen cannot");
 });
 
 test.each([

@@ -97,8 +97,8 @@ export interface PeakResult extends Timed {
 }
 
 export interface UNetResult extends Timed, Footprint, Work {
-  /** From nothing until the first pass can start: engine, headers, graph, packing, prologue. */
-  readonly readySeconds: number;
+  /** From nothing until the first pass can start (engine, headers, graph, packing, prologue), in each round. */
+  readonly readySeconds: readonly number[];
   /** Bytes packed meanwhile. */
   readonly packedBytes: number;
   /** Text projection and prologue, with loading their weights. */
@@ -109,7 +109,8 @@ export interface UNetResult extends Timed, Footprint, Work {
 }
 
 export interface MovqResult extends Timed, Footprint, Work {
-  readonly readySeconds: number;
+  /** From nothing to the end of the first run, in each round. */
+  readonly firstSeconds: readonly number[];
   readonly packedBytes: number;
 }
 

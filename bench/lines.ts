@@ -16,14 +16,14 @@ const LINES: { readonly [G in GroupName]: Lines<G> } = {
   ],
   unet: ({ firstLoad, float32Bytes, rows, failure }, all) => [
     "U-Net, F16 files with seeded weights",
-    `  first load ${s(firstLoad.readySeconds)}, ${gb(firstLoad.packedBytes)} packed; peak memory of both processes ${gb(firstLoad.peakBytes)}, ${(firstLoad.peakBytes / float32Bytes).toFixed(2)} of the float32 size`,
+    `  first load ${each(firstLoad.readySeconds)}, ${gb(firstLoad.packedBytes)} packed; peak memory of both processes ${gb(firstLoad.peakBytes)}, ${(firstLoad.peakBytes / float32Bytes).toFixed(2)} of the float32 size`,
     ...rows.flatMap((row) => unetLines(row, all)),
     ...failureLine(failure),
   ],
   movq: ({ rows, failure }, all) => [
     "MoVQ, F16 files with seeded weights",
     ...rows.flatMap(({ ours, ...peer }) => [
-      `  ${ours.name}: ${s(median(ours.seconds))}${ours.packedBytes > 0 ? ` (the first, with packing ${gb(ours.packedBytes)}, ${s(ours.readySeconds)})` : ""}`,
+      `  ${ours.name}: ${s(median(ours.seconds))}; from nothing to the first result ${each(ours.firstSeconds)}${ours.packedBytes > 0 ? `, with packing ${gb(ours.packedBytes)}` : ""}`,
       ...workLines(ours, ours.executedFlops, median(ours.seconds), all),
       ...memoryLines(ours),
       ...peerLines(peer),
@@ -66,7 +66,7 @@ function unetLines({ ours, ...peer }: Row<"unet">, all: Found): string[] {
   const what = steps === 1 ? "prologue and one pass" : `per step of a ${steps}-step picture`;
   return [
     `  ${ours.name}: ${what} ${s(perStep)}`,
-    `    ready ${s(ours.readySeconds)} after the start, ${gb(ours.readyPrivateBytes)} private${ours.packedBytes > 0 ? `, ${gb(ours.packedBytes)} packed` : ""}`,
+    `    later load: ready ${each(ours.readySeconds)} after the start, ${gb(ours.readyPrivateBytes)} private${ours.packedBytes > 0 ? `, ${gb(ours.packedBytes)} packed` : ""}`,
     `    prologue of ${steps} ${s(median(ours.prologueSeconds))} (${giga(prologueFlops)} GFLOP); step ${s(step)}: ${speed(executedFlops / step, all)}`,
     ...workLines({ referenceFlops }, prologueFlops / steps + executedFlops, perStep, all),
     ...memoryLines(ours),
@@ -97,10 +97,10 @@ function memoryLines({ peakPrivateBytes, peakBytes }: Footprint): string[] {
 
 function peerLines({ diffusers, ratios, difference }: Omit<Row<Kind>, "ours">, unit = ""): string[] {
   if (diffusers === undefined || ratios === undefined || difference === undefined) return [];
-  const each = ratios.map((ratio) => ratio.toFixed(2)).join(", ");
+  const rounds = ratios.map((ratio) => ratio.toFixed(2)).join(", ");
   const worst = difference.worst === null ? "not finite" : difference.worst.toPrecision(2);
   return [
-    `    diffusers ${s(median(diffusers.seconds))}: ours is ${median(ratios).toFixed(2)} times as fast (rounds: ${each})`,
+    `    diffusers ${s(median(diffusers.seconds))}: ours is ${median(ratios).toFixed(2)} times as fast (rounds: ${rounds})`,
     `    worst difference ${worst}${unit && ` ${unit}`}, root mean square of the result ${difference.scale.toPrecision(3)}`,
   ];
 }
@@ -116,6 +116,11 @@ function giga(value: number): string {
 
 function gb(bytes: number): string {
   return `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+/** Seconds of each round. */
+function each(seconds: readonly number[]): string {
+  return seconds.map(s).join(", ");
 }
 
 function s(seconds: number): string {

@@ -21,6 +21,8 @@ const USAGE = `usage: npm run bench -- [GROUP...] [--json] [--python PATH] [--fo
 
 const THREADS = 2;
 const CANCELLED = 130;
+const MISTAKE = 2;
+const FAILED = 3;
 /** Written by nobody, but free: full disks make everything slow. */
 const SPARE_BYTES = 1e9;
 
@@ -59,22 +61,36 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
   const scratch = await mkdtemp(join(base, "kandinsky-bench-"));
   try {
     const context: Context = { scale, model, scratch, threads: THREADS, python: values.python, tell, signal };
-    const found: Found = {};
-    for (const name of names) {
-      signal.throwIfAborted();
-      Object.assign(found, { [name]: await GROUPS[name].run(context) });
-    }
+    const { found, failures } = await measure(names, context);
     const machine = { ...describeMachine(), ...peer };
     const heading = { scale: scale.name, seed: SEED, threads: THREADS, machine };
     const lines = values.json
-      ? [JSON.stringify({ ...heading, ...found })]
-      : [headline(heading), "", ...linesOf(found)];
+      ? [JSON.stringify({ ...heading, ...found, failures })]
+      : [headline(heading), "", ...linesOf(found), ...failures];
     for (const line of lines) console.log(line);
+    if (failures.length > 0) process.exitCode = FAILED;
   } finally {
     await rm(scratch, REMOVAL);
     if (!values.keep) await rm(model, REMOVAL);
     else tell(`kept: ${model}`);
   }
+}
+
+/** Measures the groups in turn. One that fails does not take the others with it: they may have taken an hour. */
+async function measure(names: readonly GroupName[], context: Context) {
+  const found: Found = {};
+  const failures: string[] = [];
+  for (const name of names) {
+    context.signal.throwIfAborted();
+    try {
+      Object.assign(found, { [name]: await GROUPS[name].run(context) });
+    } catch (error) {
+      if (!(error instanceof KandinskyError)) throw error;
+      failures.push(`${name} failed: ${error.message}`);
+      context.tell(failures.at(-1)!);
+    }
+  }
+  return { found, failures };
 }
 
 function groupsNamed(positionals: readonly string[]): GroupName[] {
@@ -143,7 +159,7 @@ function explain(error: unknown, signal: AbortSignal): number {
   const isArgument = error instanceof TypeError && "code" in error;
   if (!(error instanceof KandinskyError) && !isArgument) throw error;
   console.error(isArgument ? `${error.message}\n${USAGE}` : error.message);
-  return isArgument || (error instanceof KandinskyError && error.fault === "user") ? 2 : 3;
+  return isArgument || (error instanceof KandinskyError && error.fault === "user") ? MISTAKE : FAILED;
 }
 
 const controller = new AbortController();

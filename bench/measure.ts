@@ -36,6 +36,8 @@ export function watchMemory(engine: Engine): { stop(ready: number): Promise<Foot
     return memory;
   };
   const timer = setInterval(() => look().catch(() => {}), WATCH_MILLISECONDS);
+  // Work that fails does not come to stop it.
+  timer.unref();
   return {
     async stop(readyPrivateBytes) {
       clearInterval(timer);

@@ -20,13 +20,15 @@ const VISITS: { readonly [K in Kind]: Visit<K> } = {
 };
 
 process.once("message", async (job: Job) => {
-  const send = (message: FromVisit) => process.send?.(message);
+  const send = (message: FromVisit) => new Promise((sent) => process.send?.(message, sent));
   try {
     const visit = VISITS[job.kind] as Visit<Kind>;
-    send({ results: await visit(job, (line) => send({ line })) });
+    await send({ results: await visit(job, (line) => void send({ line })) });
   } catch (error) {
     const known = error instanceof KandinskyError;
-    send({ failure: known ? error.message : String(error instanceof Error ? error.stack : error) });
+    await send({ failure: known ? error.message : String(error instanceof Error ? error.stack : error) });
   }
-  process.disconnect?.();
+  process.exit();
 });
+// Whoever asked is gone.
+process.on("disconnect", () => process.exit());

@@ -59,7 +59,7 @@ async function measure(job: Job<"unet">, one: UNetCase, tell: (line: string) => 
       width,
     });
   let prepared = await prepare();
-  const readySeconds = (performance.now() - start) / 1000;
+  const readySeconds = [(performance.now() - start) / 1000];
   const ready = (await engine.memory()).privateBytes;
 
   let output: Tensor<"float32"> | undefined;
