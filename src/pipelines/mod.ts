@@ -26,6 +26,7 @@ export {
   type ModelPart,
   type OpenedModel,
   openModel,
+  PREVIEW_FILE,
 } from "./model.node.ts";
 export { MovqRunner } from "./movq-runner.node.ts";
 export { type BoundPart, PACK_FOLDER, PackStore, packedBytes, removePacked } from "./packing.node.ts";
