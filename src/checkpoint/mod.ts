@@ -1,3 +1,4 @@
+export { readCheckpoint } from "./any.node.ts";
 export { type BindOptions, bind, type WantedTensor } from "./bind.ts";
 export type { TensorEntry } from "./entry.ts";
 export { type ModelFolder, type ModelParts, openModelFolder, requirePart } from "./folder.node.ts";

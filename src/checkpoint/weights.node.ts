@@ -23,15 +23,27 @@ const CANDIDATES = VARIANTS.flatMap((variant) => [
 export async function readWeights(listing: Listing): Promise<ReadonlyMap<string, TensorEntry>> {
   const found = CANDIDATES.find(({ name }) => listing.files.has(name));
   if (found === undefined) throw noWeights(listing);
-  if (found.indexed) return readIndexed(listing, found.name);
+  if (found.indexed) return readIndexed(listing, found.name, readSafetensorsEntries);
   const where = join(listing.folder, found.name);
   return (await readSafetensorsHeader(listing.files.get(found.name)!, where)).entries;
 }
 
-async function readIndexed(listing: Listing, index: string): Promise<ReadonlyMap<string, TensorEntry>> {
+async function readSafetensorsEntries(file: string, where: string): Promise<Iterable<TensorEntry>> {
+  return (await readSafetensorsHeader(file, where)).entries.values();
+}
+
+/**
+ * The tensors that an index places in the shards beside it. Throws `file_missing`, `tensor_missing`,
+ * `file_corrupt`, `file_escapes`, and what `readEntries` throws of a shard.
+ */
+export async function readIndexed<T extends TensorEntry>(
+  listing: Listing,
+  index: string,
+  readEntries: (file: string, where: string) => Promise<Iterable<T>>,
+): Promise<ReadonlyMap<string, T>> {
   const where = join(listing.folder, index);
   const shardOf = readWeightMap(await readJson(listing.files.get(index)!, where), where);
-  const tensors = new Map<string, TensorEntry>();
+  const tensors = new Map<string, T>();
   for (const shard of new Set(shardOf.values())) {
     const file = listing.files.get(shard);
     if (file === undefined) {
@@ -41,9 +53,10 @@ async function readIndexed(listing: Listing, index: string): Promise<ReadonlyMap
         hint: `download the missing file into ${listing.folder}`,
       });
     }
-    const { entries } = await readSafetensorsHeader(file, join(listing.folder, shard));
     // What the index does not know is kept, so that strict binding reports it.
-    for (const [name, entry] of entries) if ((shardOf.get(name) ?? shard) === shard) tensors.set(name, entry);
+    for (const entry of await readEntries(file, join(listing.folder, shard))) {
+      if ((shardOf.get(entry.name) ?? shard) === shard) tensors.set(entry.name, entry);
+    }
   }
   for (const [name, shard] of shardOf) {
     if (tensors.has(name)) continue;
@@ -91,7 +104,7 @@ function noWeights(listing: Listing): KandinskyError {
   let hint = "download the part's safetensors file";
   if (shard !== undefined) hint = `"${shard}" is one of several: download the index file beside it`;
   else if (pickle !== undefined)
-    hint = `"${pickle}" is a pickle, which is not read here: download safetensors`;
+    hint = `"${pickle}" is a pickle: make safetensors of it with \`kandinsky convert\`, or download them`;
   return new KandinskyError("file_missing", {
     what: "cannot find the weights",
     where: listing.folder,

@@ -194,7 +194,7 @@ test("t5Graph in two parts computes what the whole does", async () => {
   const feeds = { ids, mask_bias: maskBias(t5Golden("short/mask"), LOWEST) };
   const [batch, length] = ids.shape as [number, number];
   const first = interpret(t5Graph(T5_CONFIG, batch, length, { from: 0, to: 1 }), feeds, weights);
-  const rest = { ...feeds, ...Object.fromEntries(first) };
+  const rest = { ...feeds, ...Object.fromEntries(first), hidden_before: first.get("hidden")! };
   const second = interpret(t5Graph(T5_CONFIG, batch, length, { from: 1, to: 2 }), rest, weights);
   expect([...second.keys()]).toEqual(["hidden"]);
   expectClose("hidden", second.get("hidden")!, t5Golden("short/last_hidden_state"), 1e-5);

@@ -1,9 +1,10 @@
-import { basename } from "node:path";
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
 import { loraAdapter, matchLora, mergedTensors, readLora } from "../adapters/mod.ts";
 import { KandinskyError } from "../base/mod.ts";
-import { writeSafetensorsStream } from "../checkpoint/mod.ts";
+import { openModelFolder, openPart, requirePart, writeSafetensorsStream } from "../checkpoint/mod.ts";
 import { type UNetConfig, unetLayerWeights } from "../models/mod.ts";
-import type { ModelPart } from "./model.node.ts";
+import { bindUNet, type ModelPart } from "./model.node.ts";
 
 /** A LoRA file and how strongly it acts: 1 (default) as trained, 0 not at all. */
 export interface LoraChoice {
@@ -53,6 +54,12 @@ export async function withLoras(
   const found = await Promise.all(read);
   const adapters = found.map(({ adapter }) => adapter);
   return { unet: { ...unet, part: { ...unet.part, adapters } }, loras: found.map(({ info }) => info) };
+}
+
+/** The U-Net of a model's folder, or of its own. Throws as `openModelFolder`, `openPart` and `bindUNet` do. */
+export async function openUNet(path: string): Promise<ModelPart<UNetConfig>> {
+  const isModel = existsSync(join(path, "model_index.json"));
+  return bindUNet(isModel ? requirePart(await openModelFolder(path), "unet") : await openPart(path));
 }
 
 /**

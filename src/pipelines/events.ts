@@ -24,6 +24,8 @@ export type Notice =
 
 /** Where a run stands: enough to go on from here in another process. */
 export interface RunState {
+  /** Of the model that draws: another one could not go on. */
+  readonly fingerprint: string;
   readonly job: Job;
   /** Pictures that are done, by index. */
   readonly done: readonly number[];

@@ -29,6 +29,7 @@ import {
 import { MovqRunner } from "./movq-runner.node.ts";
 import { type OnPack, PackStore } from "./packing.node.ts";
 import { passesFor } from "./passes.node.ts";
+import { countLoads } from "./program.node.ts";
 import { type GenerateRequest, type Job, type PictureJob, resolveRequest } from "./request.ts";
 import { ResidentPrograms } from "./resident.node.ts";
 import { encodeText } from "./t5-runner.node.ts";
@@ -44,6 +45,11 @@ export interface LoadOptions {
   readonly device?: Device;
   /** Threads of one operation; all cores by default. */
   readonly threads?: number;
+  /**
+   * A new engine's process takes over between pictures after the old one has loaded this many programs (default
+   * 200): ONNX Runtime does not give back all memory of a released session (its issue 25325).
+   */
+  readonly loadsPerEngine?: number;
   /** Whether packed weights are kept beside the model (default), or removed at the end. */
   readonly cache?: boolean;
 }
@@ -60,6 +66,8 @@ export interface GenerateOptions {
 interface Running {
   readonly engine: Engine;
   readonly store: PackStore;
+  /** Programs loaded so far. */
+  readonly loads: () => number;
   readonly texts: ResidentPrograms;
   readonly unet: UNetRunner;
   readonly movq: MovqRunner;
@@ -69,6 +77,8 @@ interface Running {
 export /** Latent cells drawn together, so that small pictures share the work of a step. */
 const CELLS_TOGETHER = 2048;
 const PICTURES_TOGETHER = 8;
+
+const LOADS_PER_ENGINE = 200;
 
 /**
  * Kandinsky 3, ready to draw.
@@ -115,12 +125,13 @@ export class Kandinsky3 implements AsyncDisposable {
     return estimateJob(this.#opened, job, async () => (await this.#start()).engine);
   }
 
-  /** Draws; one run at a time. */
+  /** Draws; one run at a time. Throws `model_config` where `resume` is of a model with other weights. */
   async *generate(
     request: GenerateRequest | Job,
     { signal, resume }: GenerateOptions = {},
   ): AsyncGenerator<GenerateEvent, void, void> {
     const job = "pictures" in request ? request : this.resolve(request);
+    if (resume !== undefined) checkSame(this.info, resume);
     const side = new SideEvents<GenerateEvent>();
     this.#onPack = (progress) => {
       // Thrown inside the writer, which then removes its unfinished file.
@@ -137,6 +148,7 @@ export class Kandinsky3 implements AsyncDisposable {
       if (signal?.aborted) throw new KandinskyError("cancelled", { what: "cancelled before the start" });
       const done = new Set(resume?.done ?? []);
       for (const group of groupsOf(job, done, resume, this.info.cell)) {
+        await this.#renew();
         yield* side.mergeInto(this.#drawGroup(job, group, done, resume));
       }
     } finally {
@@ -171,19 +183,40 @@ export class Kandinsky3 implements AsyncDisposable {
     return this.#running;
   }
 
-  async #startEngine(): Promise<Running> {
-    const { device = "cpu", threads, cache = true } = this.#options;
-    const engine = await startEngine({ device, ...(threads === undefined ? {} : { threads }) });
-    const { unet, movq, info } = this.#opened;
-    const store = new PackStore(info.folder, cache, (progress) => this.#onPack(progress));
+  /** Starts a new engine in place of one that has loaded many programs. */
+  async #renew(): Promise<void> {
+    const before = this.#running;
+    const running = await before;
+    if (running === undefined || running.loads() < (this.#options.loadsPerEngine ?? LOADS_PER_ENGINE)) return;
+    // An abort meanwhile has ended it.
+    if (this.#running !== before) return;
+    this.#running = this.#replace(running);
+  }
+
+  async #replace({ engine, store }: Running): Promise<Running> {
+    await engine[Symbol.asyncDispose]();
+    return this.#startEngine(store);
+  }
+
+  async #startEngine(store = this.#makeStore()): Promise<Running> {
+    const { device = "cpu", threads } = this.#options;
+    const started = await startEngine({ device, ...(threads === undefined ? {} : { threads }) });
+    const { engine, loads } = countLoads(started);
+    const { unet, movq } = this.#opened;
     const workshop = { engine, store };
     const passes = await passesFor(engine);
     return {
       ...workshop,
+      loads,
       texts: new ResidentPrograms(),
       unet: new UNetRunner(workshop, unet.part, unet.config, passes),
       movq: new MovqRunner(workshop, movq.part, movq.config, passes),
     };
+  }
+
+  #makeStore(): PackStore {
+    const { cache = true } = this.#options;
+    return new PackStore(this.info.folder, cache, (progress) => this.#onPack(progress));
   }
 
   #notices(job: Job): Notice[] {
@@ -221,7 +254,7 @@ export class Kandinsky3 implements AsyncDisposable {
     yield { type: "stage", stage: "encode", pictures };
     const plan = this.#planText(job, group);
     const { part, config } = this.#opened.text;
-    const hidden = await encodeText(running, part, config, plan, running.texts);
+    const hidden = await encodeText(running, part, config, plan, { resident: running.texts });
     yield { type: "stage", stage: "prepare", pictures };
     const ladder = planLadder(job.sampler, scheduler, job);
     const prepared = await this.#prepare(running, job, plan, hidden, ladder);
@@ -251,7 +284,12 @@ export class Kandinsky3 implements AsyncDisposable {
         total: step.total,
         seconds,
         previews: preview === undefined ? [] : previewsOf(step.x0, (x0) => latentPreview(x0, preview)),
-        state: { job, done: [...done], current: { pictures, sampler: stateAfter(step) } },
+        state: {
+          fingerprint: info.fingerprint,
+          job,
+          done: [...done],
+          current: { pictures, sampler: stateAfter(step) },
+        },
       };
       since = performance.now();
     }
@@ -268,7 +306,7 @@ export class Kandinsky3 implements AsyncDisposable {
         job: picture,
         picture: drawn,
         metadata: pictureMetadata(job, picture, info),
-        state: { job, done: [...done] },
+        state: { fingerprint: info.fingerprint, job, done: [...done] },
       };
     }
   }
@@ -299,6 +337,17 @@ export class Kandinsky3 implements AsyncDisposable {
       width: job.width / this.info.cell,
     });
   }
+}
+
+function checkSame({ folder, fingerprint }: ModelInfo, resume: RunState): void {
+  if (fingerprint === resume.fingerprint) return;
+  throw new KandinskyError("model_config", {
+    what: "the model has changed since the run was stopped",
+    where: folder,
+    seen: `weights ${fingerprint}`,
+    wanted: `weights ${resume.fingerprint}`,
+    hint: "put the old files back, or begin anew without --resume",
+  });
 }
 
 function previewsOf(x0: Tensor<"float32">, draw: (x0: Tensor<"float32">) => Picture): Picture[] {

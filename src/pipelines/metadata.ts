@@ -10,7 +10,7 @@ const FORMAT = 1;
 export function pictureMetadata(
   job: Job,
   picture: PictureJob,
-  { name: model, loras }: Pick<ModelInfo, "name" | "loras">,
+  { name: model, fingerprint, loras }: Pick<ModelInfo, "name" | "fingerprint" | "loras">,
 ): PictureMetadata {
   const { pictures: _, ...settings } = job;
   return {
@@ -33,6 +33,7 @@ export function pictureMetadata(
       kandinsky: FORMAT,
       operation: "generate",
       model,
+      fingerprint,
       ...(loras.length === 0 ? {} : { loras }),
       request: {
         ...settings,

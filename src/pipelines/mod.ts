@@ -2,9 +2,15 @@ export {
   type AdaptedUNet,
   type LoraChoice,
   type LoraInfo,
+  openUNet,
   withLoras,
   writeMerged,
 } from "./adapt.node.ts";
+export {
+  type Conversion,
+  type ConvertedFile,
+  convertCheckpoints,
+} from "./convert.node.ts";
 export { type StageReport, stageCosts, type WorkSize, type WorkStage } from "./costs.node.ts";
 export { contextOf, type DenoisingSettings, denoiserOfBatch } from "./denoise.node.ts";
 export type { Estimate } from "./estimate.node.ts";

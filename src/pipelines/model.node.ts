@@ -25,6 +25,7 @@ import {
 } from "../models/mod.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
 import { type LoraChoice, type LoraInfo, withLoras } from "./adapt.node.ts";
+import { fingerprintOf } from "./fingerprint.node.ts";
 import type { BoundPart } from "./packing.node.ts";
 
 /** The model that comes with the package. */
@@ -34,6 +35,8 @@ export const EMBEDDED_MODEL = fileURLToPath(new URL("../../../models/nano", impo
 export interface ModelInfo {
   readonly name: string;
   readonly folder: string;
+  /** Tells this model from another of the same name: see `fingerprintOf`. LoRAs leave it as it is. */
+  readonly fingerprint: string;
   /** Pixels that both sides must be multiples of. */
   readonly unit: number;
   /** Pixels along one latent cell. */
@@ -90,6 +93,7 @@ export async function openModel(path: string, loras: readonly LoraChoice[] = [])
     info: {
       name: basename(folder.root),
       folder: folder.root,
+      fingerprint: await fingerprintOf([parts.text, parts.unet, parts.movq].map(({ part }) => part)),
       unit,
       cell,
       side: defaultSide(unetConfig, unit),

@@ -15,6 +15,7 @@ import { type Graph, nodesOf } from "../graph/mod.ts";
 import { interpret } from "../interp/mod.ts";
 import type { FoldedGraph } from "../passes/mod.ts";
 import { cast, ITEM_SIZE, type Tensor, tensor, transposed } from "../tensor/mod.ts";
+import { filesOf, hashSamples } from "./fingerprint.node.ts";
 
 /** Folder beside the model that holds packed weights; removing it loses nothing but time. */
 export const PACK_FOLDER = ".kandinsky";
@@ -214,32 +215,15 @@ function resultOf(expression: Graph) {
 }
 
 /**
- * A hash of what the part's weights depend on: for every file its size, time of change and 64 samples of
- * 4 KiB, the header among them. Reading all of a 12 GB file to hash it would take longer than using it.
+ * A hash of what the part's weights depend on: of every file, its name, size, time of change and samples.
  */
 async function stateOf(part: BoundPart): Promise<string> {
   const hash = createHash("sha256");
-  const files = [...new Set([...part.entries.values()].map(({ file }) => file))].sort();
-  const sample = new Uint8Array(SAMPLE_BYTES);
-  for (const file of files) {
-    const handle = await open(file);
-    try {
-      const { size, mtimeMs } = await handle.stat();
-      hash.update(`${basename(file)} ${size} ${mtimeMs}\n`);
-      for (let i = 0; i < SAMPLES; i++) {
-        const at = Math.floor((Math.max(0, size - SAMPLE_BYTES) * i) / (SAMPLES - 1));
-        const { bytesRead } = await handle.read(sample, 0, SAMPLE_BYTES, at);
-        hash.update(sample.subarray(0, bytesRead));
-      }
-    } finally {
-      await handle.close();
-    }
+  for (const file of filesOf(part)) {
+    await hashSamples(hash, file, ({ size, mtimeMs }) => `${basename(file)} ${size} ${mtimeMs}\n`);
   }
   return hash.digest("hex");
 }
-
-const SAMPLES = 64;
-const SAMPLE_BYTES = 4096;
 
 async function packedEntries(folder: string, source: string): Promise<Map<string, TensorEntry>> {
   const found = new Map<string, TensorEntry>();

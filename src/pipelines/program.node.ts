@@ -12,6 +12,16 @@ export interface Workshop {
   readonly store: PackStore;
 }
 
+/** An engine that counts the programs loaded into it. */
+export function countLoads(engine: Engine): { readonly engine: Engine; readonly loads: () => number } {
+  let count = 0;
+  const load: Engine["load"] = (source) => {
+    count += 1;
+    return engine.load(source);
+  };
+  return { engine: { ...engine, load }, loads: () => count };
+}
+
 /** Reads weights in their stored types and turns weight-only expressions into packed weights. */
 export function foldPart(graph: Graph, part: BoundPart): FoldedGraph {
   return foldWeights(asStored(graph, part));

@@ -16,18 +16,18 @@ export async function encodeText(
   part: BoundPart,
   config: T5Config,
   plan: TextPlan,
-  resident = new ResidentPrograms(),
+  { resident = new ResidentPrograms(), partBytes = PART_BYTES } = {},
 ): Promise<Tensor<"float32">> {
   const { ids, maskBias } = encoderInputs(plan);
   let carried: Readonly<Record<string, Tensor>> = { ids };
-  for (const range of rangesOf(part, config)) {
+  for (const range of rangesOf(part, config, partBytes)) {
     const name = `text encoder, blocks ${range.from} to ${range.to - 1}`;
     const load = () =>
       loadWithCasts(workshop, part, name, t5Graph(config, plan.rows.length, plan.paddedLength, range));
     const key = `${plan.rows.length}x${plan.paddedLength} from ${range.from}`;
     const given = { ...carried, mask_bias: maskBias };
     const results = await resident.use(part, "text encoder", key, load, (program) => runAll(program, given));
-    carried = { ...carried, ...results };
+    carried = { ...carried, ...results, hidden_before: results["hidden"]! };
   }
   return carried["hidden"] as Tensor<"float32">;
 }
@@ -41,12 +41,12 @@ async function runAll(
   return program.run(feeds, fetches);
 }
 
-/** Ranges of blocks whose weights take about `PART_BYTES` as float32. */
-export function rangesOf(part: BoundPart, config: T5Config): T5Range[] {
+/** Ranges of blocks whose weights take about `partBytes` as float32. */
+export function rangesOf(part: BoundPart, config: T5Config, partBytes = PART_BYTES): T5Range[] {
   const blockBytes = [...part.entries]
     .filter(([name]) => name.startsWith("encoder.block.1.") || config.numLayers === 1)
     .reduce((sum, [, { shape }]) => sum + 4 * product(shape), 0);
-  const size = Math.max(1, Math.floor(PART_BYTES / blockBytes));
+  const size = Math.max(1, Math.floor(partBytes / blockBytes));
   const count = Math.ceil(config.numLayers / size);
   return Array.from({ length: count }, (_, i) => ({
     from: i * size,

@@ -24,7 +24,7 @@ export interface T5Range {
 
 /**
  * Blocks `from` to `to` of the T5 encoder (v1.1, gated SiLU). Inputs: `ids` [B,L] int64 for the first part,
- * else `hidden` [B,L,D] and `position_bias` [1,heads,L,L]; `mask_bias` [B,1,1,L], added to the scores.
+ * else `hidden_before` [B,L,D] and `position_bias` [1,heads,L,L]; `mask_bias` [B,1,1,L], added to the scores.
  * Outputs: `hidden` [B,L,D], after the last block with the final norm; `position_bias` from the first part.
  */
 export function t5Graph(config: T5Config, batch: number, length: number, range: T5Range): Graph {
@@ -43,7 +43,7 @@ export function t5Graph(config: T5Config, batch: number, length: number, range: 
       positionBias = relativePositionBias(encoder.at("block.0.layer.0.SelfAttention"), length, config);
       builder.tap("position_bias", positionBias);
     } else {
-      hidden = builder.input("hidden", "float32", [batch, length, config.dModel]);
+      hidden = builder.input("hidden_before", "float32", [batch, length, config.dModel]);
       positionBias = builder.input("position_bias", "float32", [1, config.numHeads, length, length]);
     }
     const scoreBias = add(positionBias, maskBias);
