@@ -15,5 +15,6 @@ export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise
   generate: async () => (await import("./commands/generate.ts")).generate,
   repeat: async () => (await import("./commands/repeat.ts")).repeat,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
+  lora: async () => (await import("./commands/lora.ts")).lora,
   inspect: async () => (await import("./commands/inspect.ts")).inspect,
 };

@@ -54,6 +54,12 @@ export function interval(flag: string): Parser<[number, number]> {
   };
 }
 
+/** A file and how strongly it acts: "style.safetensors:0.8", by itself 1. */
+export function weighted(raw: string): { readonly file: string; readonly weight: number } {
+  const [, file, weight] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(raw) ?? [];
+  return { file: file ?? raw, weight: Number(weight ?? 1) };
+}
+
 function unreadable(flag: string, raw: string, wanted: string): KandinskyError {
   const seen = JSON.stringify(raw);
   return new KandinskyError("option_invalid", { what: "cannot use this value", where: flag, seen, wanted });

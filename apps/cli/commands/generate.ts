@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import { NOISE_SOURCES, PROFILES, SAMPLERS, SPACINGS } from "../../../src/diffusion/mod.ts";
+import type { LoraChoice } from "../../../src/pipelines/mod.ts";
 import { DEVICES } from "../../../src/runtime/mod.ts";
 import type { CommandDefinition } from "../commands.ts";
 import { examplesOf } from "../help.ts";
 import type { Messages } from "../messages/mod.ts";
-import { interval, number, ratio, size, whole } from "../values.ts";
+import { interval, number, ratio, size, weighted, whole } from "../values.ts";
 
 const list = (names: readonly string[]) => names.join(", ");
 
@@ -13,9 +14,15 @@ export function addMachineOptions(command: Command, { generate: t, groups }: Mes
   return command
     .optionsGroup(groups.machine)
     .option("--model <folder>", t.model)
+    .option("--lora <file:weight>", t.lora, loras, [])
     .option("--device <name>", t.device(list(DEVICES)))
     .option("--threads <n>", t.threads, whole("--threads"))
     .option("--no-cache", t.cache);
+}
+
+/** Collects what an option names each time that it is given. */
+export function loras(raw: string, before: readonly LoraChoice[]): LoraChoice[] {
+  return [...before, weighted(raw)];
 }
 
 /** Options about files and what is told, which every command that draws has. */

@@ -1,7 +1,8 @@
 import { readFile, rm } from "node:fs/promises";
+import { resolve } from "node:path";
 import { KandinskyError } from "../../../src/base/mod.ts";
 import { contactSheet, decodePicture, type Picture } from "../../../src/image/mod.ts";
-import type { GenerateEvent, Job, Kandinsky3, RunState } from "../../../src/pipelines/mod.ts";
+import type { GenerateEvent, Job, Kandinsky3, LoraChoice, RunState } from "../../../src/pipelines/mod.ts";
 import type { Device } from "../../../src/runtime/mod.ts";
 import { type Context, print } from "../context.ts";
 import { startProgress } from "../progress.ts";
@@ -18,6 +19,7 @@ export interface DrawPlan {
   readonly sheet: boolean;
   readonly json: boolean;
   readonly preview: boolean;
+  readonly loras: readonly LoraChoice[];
   readonly device: Device | undefined;
   readonly threads: number | undefined;
   /** The stopped run that this one goes on with, and its file. */
@@ -97,7 +99,8 @@ async function announce({ text, language, stderr }: Context, model: Kandinsky3, 
 function following(state: RunState, before: RunState | undefined): RunState {
   const current = state.current ?? before?.current;
   const isUnderWay = current?.pictures.some((index) => !state.done.includes(index)) ?? false;
-  return { job: state.job, done: state.done, ...(isUnderWay && current !== undefined ? { current } : {}) };
+  const { fingerprint, job, done } = state;
+  return { fingerprint, job, done, ...(isUnderWay && current !== undefined ? { current } : {}) };
 }
 
 /** What is under way gets this long to end by itself after the signal, so that it leaves nothing behind. */
@@ -137,8 +140,9 @@ async function leave(
     return { what: text.run.stoppedEmpty };
   }
   const { folder, name } = model.info;
-  const { output, sheet, device, threads } = plan;
-  const settings = { model: { folder, name }, output, sheet, ...given({ device, threads }) };
+  const { output, sheet, loras, device, threads } = plan;
+  const places = loras.map(({ file, weight }) => ({ file: resolve(file), weight: weight ?? 1 }));
+  const settings = { model: { folder, name }, loras: places, output, sheet, ...given({ device, threads }) };
   try {
     const file = await writeResume({ ...settings, saved: [...saved], state }, plan.resumed?.file);
     emit({ type: "cancelled", resume: file });

@@ -1,12 +1,13 @@
 import { KandinskyError, nearest } from "../../../src/base/mod.ts";
 import type { PictureFormat } from "../../../src/image/mod.ts";
-import type { GenerateRequest, ModelInfo } from "../../../src/pipelines/mod.ts";
+import type { GenerateRequest, LoraChoice, ModelInfo } from "../../../src/pipelines/mod.ts";
 import { DEVICES, type Device } from "../../../src/runtime/mod.ts";
 import type { Size } from "../values.ts";
 
 /** Options of every command that draws, as commander returns them. */
 export interface MachineOptions {
   readonly model?: string;
+  readonly lora: readonly LoraChoice[];
   readonly device?: string;
   readonly threads?: number;
   /** False with --no-cache. */

@@ -3,7 +3,12 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { KandinskyError } from "../../../src/base/mod.ts";
 import { type PictureFormat, readMetadata } from "../../../src/image/mod.ts";
-import { type GenerateRequest, Kandinsky3 } from "../../../src/pipelines/mod.ts";
+import {
+  type GenerateRequest,
+  Kandinsky3,
+  type LoraInfo,
+  type ModelInfo,
+} from "../../../src/pipelines/mod.ts";
 import { type Context, styled } from "../context.ts";
 import { draw, given } from "./draw.ts";
 import { deviceOf, formatOf, type MachineOptions, type OutputOptions } from "./options.ts";
@@ -14,23 +19,28 @@ const settingsSchema = z.object({
   kandinsky: z.literal(1),
   operation: z.literal("generate"),
   model: z.string(),
+  /** Pictures of older versions have none. */
+  fingerprint: z.string().optional(),
+  loras: z.array(z.object({ name: z.string(), weight: z.number(), hash: z.string() })).default([]),
   request: z.custom<GenerateRequest>((value) => typeof value === "object" && value !== null),
 });
 
 /** `kandinsky repeat`. */
 export async function runRepeat(context: Context, command: Command): Promise<number> {
   const options = command.opts<MachineOptions & OutputOptions>();
-  const { output, overwrite = false, json = false, preview, cache, model, threads } = options;
+  const { output, overwrite = false, json = false, preview, cache, model, lora: loras, threads } = options;
   const path = command.args[0]!;
   const device = deviceOf(options.device);
   const bytes = await readImage(path);
   const settings = settingsOf(bytes, path);
   const format = output === undefined ? formatOfBytes(bytes) : formatOf(undefined, output);
-  await using kandinsky = await Kandinsky3.load({ cache, ...given({ model, device, threads }) });
+  await using kandinsky = await Kandinsky3.load({ cache, loras, ...given({ model, device, threads }) });
   checkModel(context, settings.model, kandinsky.info.name, model, path);
+  compareWeights(context, settings, kandinsky.info);
+  compareLoras(context, settings.loras, kandinsky.info.loras);
   const job = kandinsky.resolve(settings.request);
   const plan = planOutput(output, format, overwrite, job.pictures.length);
-  await draw(context, kandinsky, job, { output: plan, sheet: false, json, preview, device, threads });
+  await draw(context, kandinsky, job, { output: plan, sheet: false, json, preview, loras, device, threads });
   return 0;
 }
 
@@ -65,6 +75,30 @@ function checkModel(context: Context, made: string, used: string, model: string 
     return;
   }
   throw new KandinskyError("model_missing", { what: words, where, hint: text.repeat.nameModel });
+}
+
+/** A model of the same name may have got other weights since. */
+function compareWeights(
+  context: Context,
+  made: { readonly model: string; readonly fingerprint?: string | undefined },
+  used: ModelInfo,
+) {
+  if (made.model !== used.name || made.fingerprint === undefined || made.fingerprint === used.fingerprint)
+    return;
+  const { text, stderr } = context;
+  const words = text.repeat.otherWeights(made.fingerprint, used.fingerprint);
+  stderr.write(`${styled(context, "note", text.run.warning)}: ${words}\n`);
+}
+
+/** Other LoRAs draw another picture, which may be what is wanted: it is said, and drawn. */
+function compareLoras(context: Context, made: readonly LoraInfo[], used: readonly LoraInfo[]) {
+  const { text, stderr } = context;
+  const key = ({ hash, weight }: LoraInfo) => `${hash} ${weight}`;
+  if (made.map(key).sort().join() === used.map(key).sort().join()) return;
+  const list = (loras: readonly LoraInfo[]) =>
+    loras.map(({ name, weight }) => `${name}:${weight}`).join(", ");
+  const words = text.repeat.otherLoras(list(made), list(used));
+  stderr.write(`${styled(context, "note", text.run.warning)}: ${words}\n`);
 }
 
 /** By the first byte; `readMetadata` has refused everything else. */

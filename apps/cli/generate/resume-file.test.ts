@@ -9,11 +9,13 @@ function dataFor(pattern: string): ResumeData {
   const x = float32([1, 1, 2, 2], [0.1, -3e-9, 1e30, -0]);
   return {
     model: { folder: "models/nano", name: "nano" },
+    loras: [{ file: "style.safetensors", weight: 0.8 }],
     threads: 2,
     output: { pattern, format: "png", overwrite: false },
     sheet: true,
     saved: [{ index: 0, path: "a-1.png" }],
     state: {
+      fingerprint: "0123456789ab",
       job: {
         pictures: [
           { index: 0, prompt: "кот", negative: undefined, seed: 0 },

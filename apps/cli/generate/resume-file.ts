@@ -41,12 +41,14 @@ const resumeSchema = z.object({
   kandinskyResume: z.literal(FORMAT),
   /** Folder of the model, and its name to notice another one. */
   model: z.object({ folder: z.string(), name: z.string() }),
+  loras: z.array(z.object({ file: z.string(), weight: z.number() })),
   device: z.enum(DEVICES).optional(),
   threads: index.optional(),
   output: z.object({ pattern: z.string(), format: z.enum(["png", "webp", "jpeg"]), overwrite: z.boolean() }),
   sheet: z.boolean(),
   /** Pictures that are done, with their files. */
   saved: z.array(z.object({ index, path: z.string() })),
+  fingerprint: z.string(),
   job: jobSchema,
   done: z.array(index),
   current: z
@@ -60,7 +62,7 @@ const resumeSchema = z.object({
 /** All that a stopped run needs to go on. */
 export type ResumeData = Omit<
   z.output<typeof resumeSchema>,
-  "job" | "done" | "current" | "kandinskyResume"
+  "fingerprint" | "job" | "done" | "current" | "kandinskyResume"
 > & {
   readonly state: RunState;
 };
@@ -85,8 +87,18 @@ export async function readResume(path: string): Promise<ResumeData> {
     );
   });
   try {
-    const { kandinskyResume: _, job, done, current, ...rest } = resumeSchema.parse(JSON.parse(text));
-    return { ...rest, state: { job, done, ...(current === undefined ? {} : { current: exact(current) }) } };
+    const {
+      kandinskyResume: _,
+      fingerprint,
+      job,
+      done,
+      current,
+      ...rest
+    } = resumeSchema.parse(JSON.parse(text));
+    return {
+      ...rest,
+      state: { fingerprint, job, done, ...(current === undefined ? {} : { current: exact(current) }) },
+    };
   } catch (cause) {
     throw new KandinskyError(
       "file_corrupt",

@@ -12,15 +12,15 @@ import { readResume } from "./resume-file.ts";
 export async function runGenerate(context: Context, command: Command): Promise<number> {
   const options = command.opts<GenerateOptions>();
   if (options.resume !== undefined) return goOn(context, command, options, options.resume);
-  const { output, overwrite = false, json = false, preview, cache, model, threads } = options;
+  const { output, overwrite = false, json = false, preview, cache, model, lora: loras, threads } = options;
   const device = deviceOf(options.device);
   const format = formatOf(options.format, output);
   const prompts = await readPrompts(command.args, options.prompts, context);
-  await using kandinsky = await Kandinsky3.load({ cache, ...given({ model, device, threads }) });
+  await using kandinsky = await Kandinsky3.load({ cache, loras, ...given({ model, device, threads }) });
   const job = kandinsky.resolve(requestOf(prompts, pictureOptions(options), kandinsky.info));
   const plan = planOutput(output, format, overwrite, job.pictures.length);
   const sheet = options.sheet ?? false;
-  await draw(context, kandinsky, job, { output: plan, sheet, json, preview, device, threads });
+  await draw(context, kandinsky, job, { output: plan, sheet, json, preview, loras, device, threads });
   return 0;
 }
 
@@ -60,6 +60,7 @@ async function goOn(
   await using kandinsky = await Kandinsky3.load({
     cache: options.cache,
     model,
+    loras: data.loras,
     ...given({ device, threads }),
   });
   if (kandinsky.info.name !== data.model.name) {
@@ -77,6 +78,7 @@ async function goOn(
     sheet: data.sheet,
     json: options.json ?? false,
     preview: options.preview,
+    loras: data.loras,
     device,
     threads,
     resumed: { data, file },
@@ -90,6 +92,7 @@ function pictureOptions({
   json: _json,
   preview: _preview,
   model: _model,
+  lora: _lora,
   device: _device,
   threads: _threads,
   cache: _cache,

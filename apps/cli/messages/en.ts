@@ -24,6 +24,7 @@ export const en = {
     generate: "draw pictures from text",
     repeat: "draw a picture again from the settings stored in it",
     doctor: "tell what this machine can do",
+    lora: "look into a LoRA file, or merge it into a copy of a U-Net",
     inspect: "print a model's parts, shapes, parameters, work and memory",
   },
   generate: {
@@ -56,6 +57,7 @@ export const en = {
     preview: "show no pictures in the terminal",
     cache: "keep no prepared weights beside the model",
     model: "folder of a Kandinsky 3 model (default: the small one that comes along)",
+    lora: "a LoRA and its weight, such as style.safetensors:0.8; may be given several times",
     device: (names: string) => `${names} (default: cpu)`,
     threads: "processor threads (default: one for each core)",
     examples: [
@@ -71,7 +73,11 @@ export const en = {
     image: "a picture that `kandinsky generate` wrote",
     examples: [["kandinsky repeat kandinsky-0001.png --output again.png", "the same picture, byte for byte"]],
     otherModel: (made: string, used: string) => `the picture was made with ${made}, this model is ${used}`,
+    otherWeights: (made: string, used: string) =>
+      `the model has changed since the picture was made (weights ${made}, now ${used}): the result may differ`,
     nameModel: "name that model's folder with --model",
+    otherLoras: (made: string, used: string) =>
+      `the picture was made with ${made === "" ? "no LoRA" : made}, and now there is ${used === "" ? "none; name it with --lora" : used}`,
   },
   doctor: {
     usage: "[options]",
@@ -107,6 +113,32 @@ export const en = {
       packed: "prepared weights",
       graphics: "pictures in this terminal",
     },
+  },
+  lora: {
+    usage: "inspect FILE [--model FOLDER] | merge MODEL OUT --lora FILE:WEIGHT [options]",
+    action: "inspect or merge",
+    paths: "FILE; or MODEL (folder of a model or of its U-Net) and OUT, the new safetensors file",
+    use: "a LoRA file and its weight, 1 by default; may be given several times",
+    model: "also tell whether it fits this model",
+    overwrite: "replace OUT where it exists",
+    json: "print JSON",
+    examples: [
+      [
+        "kandinsky lora inspect style.safetensors --model ../kandinsky-3",
+        "what it changes, and whether it fits",
+      ],
+      [
+        "kandinsky lora merge ../kandinsky-3 unet.safetensors --lora style.safetensors:0.8",
+        "one file for both",
+      ],
+      ["kandinsky generate a fox --model ../kandinsky-3 --lora style.safetensors:0.8", "without a new file"],
+    ],
+    heading: (name: string, naming: string) => `${name}: LoRA in the naming of ${naming}`,
+    columns: { layer: "layer", rank: "rank", alpha: "alpha", down: "down", up: "up" },
+    total: (layers: string, parameters: string) => `${layers} layers, ${parameters} parameters`,
+    strangers: (names: string) => `belongs to no LoRA of a U-Net: ${names}`,
+    fits: (model: string) => `fits ${model}`,
+    merging: "merging",
   },
   inspect: {
     usage: "FOLDER|FILE [options]",

@@ -100,6 +100,11 @@ export const PHRASES_RU: readonly Phrase[] = [
   ["this file does not hold a stopped run", "в этом файле нет прерванного запуска"],
   ["the file that Ctrl-C left", "файл, который оставил Ctrl-C"],
   ["the stopped run was of another model", "прерванный запуск был с другой моделью"],
+  ["the model has changed since the run was stopped", "модель изменилась с тех пор, как запуск прерван"],
+  [
+    "put the old files back, or begin anew without --resume",
+    "верните прежние файлы или начните заново без --resume",
+  ],
   // Models.
   ["there is no such file or folder", "нет такого файла или папки"],
   ["cannot open the model", "модель не открывается"],
@@ -185,5 +190,23 @@ export const PHRASES_RU: readonly Phrase[] = [
   ],
   ["the U-Net's result is not finite", "U-Net выдал не числа"],
   ["NaN or infinity", "NaN или бесконечность"],
+  // LoRA.
+  ["the LoRA does not fit this model", "эта LoRA не подходит модели"],
+  ["{} mismatch:{}", "не подошло {}:{}"],
+  ["{} mismatches:{}", "не подошло {}:{}"],
+  [
+    "it was made for another model, or the file is incomplete",
+    "она сделана для другой модели, или файл неполон",
+  ],
+  ["cannot read the LoRA", "файл LoRA не читается"],
+  ["cannot read the settings of the LoRA", "настройки LoRA не читаются"],
+  ["it belongs beside the weights", "этот файл должен лежать рядом с весами"],
+  ["there is no LoRA to merge", "не указано, какую LoRA влить"],
+  ["name a file and its weight: {}", "укажите файл и вес: {}"],
+  [
+    "a merged U-Net cannot replace a file that it is made from",
+    "результат нельзя записать поверх файла, из которого он делается",
+  ],
+  ["choose another name", "выберите другое имя"],
   ["the engine's process ended", "процесс вычислений прервался"],
 ];

@@ -31,6 +31,7 @@ export const ru: Messages = {
     generate: "нарисовать картины по тексту",
     repeat: "нарисовать картину ещё раз по настройкам, записанным в ней",
     doctor: "рассказать, что умеет эта машина",
+    lora: "рассмотреть файл LoRA или влить его в копию U-Net",
     inspect: "показать части модели, формы, параметры, объём счёта и память",
   },
   generate: {
@@ -63,6 +64,7 @@ export const ru: Messages = {
     preview: "не показывать картины в терминале",
     cache: "не хранить подготовленные веса рядом с моделью",
     model: "папка модели Kandinsky 3 (по умолчанию маленькая, из поставки)",
+    lora: "файл LoRA и его вес, например style.safetensors:0.8; можно указать несколько раз",
     device: (names) => `${names} (по умолчанию cpu)`,
     threads: "потоков процессора (по умолчанию по одному на ядро)",
     examples: [
@@ -78,7 +80,11 @@ export const ru: Messages = {
     image: "картина, которую записала команда `kandinsky generate`",
     examples: [["kandinsky repeat kandinsky-0001.png --output again.png", "та же картина, байт в байт"]],
     otherModel: (made, used) => `картина сделана моделью ${made}, а эта модель — ${used}`,
+    otherWeights: (made, used) =>
+      `модель изменилась с тех пор, как сделана картина (веса ${made}, теперь ${used}): результат может отличаться`,
     nameModel: "укажите папку той модели: --model",
+    otherLoras: (made, used) =>
+      `картина сделана ${made === "" ? "без LoRA" : `с ${made}`}, а сейчас ${used === "" ? "LoRA нет; укажите: --lora" : `дано ${used}`}`,
   },
   doctor: {
     usage: "[параметры]",
@@ -113,6 +119,29 @@ export const ru: Messages = {
       packed: "подготовленные веса",
       graphics: "картины в этом терминале",
     },
+  },
+  lora: {
+    usage: "inspect ФАЙЛ [--model ПАПКА] | merge МОДЕЛЬ НОВЫЙ --lora ФАЙЛ:ВЕС [параметры]",
+    action: "inspect или merge",
+    paths: "ФАЙЛ; или МОДЕЛЬ (папка модели или её U-Net) и НОВЫЙ файл safetensors",
+    use: "файл LoRA и его вес, по умолчанию 1; можно указать несколько раз",
+    model: "сказать также, подходит ли он этой модели",
+    overwrite: "заменить НОВЫЙ, если он уже есть",
+    json: "печатать JSON",
+    examples: [
+      ["kandinsky lora inspect style.safetensors --model ../kandinsky-3", "что он меняет и подходит ли"],
+      [
+        "kandinsky lora merge ../kandinsky-3 unet.safetensors --lora style.safetensors:0.8",
+        "один файл вместо двух",
+      ],
+      ["kandinsky generate лиса --model ../kandinsky-3 --lora style.safetensors:0.8", "без нового файла"],
+    ],
+    heading: (name, naming) => `${name}: LoRA с именами по образцу ${naming}`,
+    columns: { layer: "слой", rank: "ранг", alpha: "alpha", down: "down", up: "up" },
+    total: (layers, parameters) => `слоёв: ${layers}, параметров: ${parameters}`,
+    strangers: (names) => `не относится к LoRA для U-Net: ${names}`,
+    fits: (model) => `подходит модели ${model}`,
+    merging: "слияние",
   },
   inspect: {
     usage: "ПАПКА|ФАЙЛ [параметры]",
