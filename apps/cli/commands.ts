@@ -16,5 +16,6 @@ export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise
   repeat: async () => (await import("./commands/repeat.ts")).repeat,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   lora: async () => (await import("./commands/lora.ts")).lora,
+  convert: async () => (await import("./commands/convert.ts")).convert,
   inspect: async () => (await import("./commands/inspect.ts")).inspect,
 };

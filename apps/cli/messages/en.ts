@@ -26,6 +26,7 @@ export const en = {
     doctor: "tell what this machine can do",
     lora: "look into a LoRA file, or merge it into a copy of a U-Net",
     inspect: "print a model's parts, shapes, parameters, work and memory",
+    convert: "make safetensors of .pt and .bin files, running nothing in them",
   },
   generate: {
     usage: "[PROMPT...] [options]",
@@ -176,6 +177,21 @@ export const en = {
       decode: "decode",
     },
     peak: (bytes: string) => `Most memory at once: about ${bytes}. Each stage holds its own weights only.`,
+  },
+  convert: {
+    usage: "IN... OUT [options]",
+    input: ".pt, .bin or safetensors file, or the index of several (more may follow)",
+    output: "last the output: a model folder for files of Kandinsky 3, else a name ending in .safetensors",
+    examples: [
+      ["kandinsky convert kandinsky3.pt projection.pt movq.pt ../kandinsky-3", "the original files"],
+      ["kandinsky convert flan_ul2_encoder/pytorch_model.bin.index.json ../kandinsky-3", "the text encoder"],
+      ["kandinsky convert style.bin style.safetensors", "any other file of tensors"],
+    ],
+    writing: "writing",
+    stopped: "the conversion was stopped; the file it was writing is gone",
+    wrote: (path: string, tensors: string, bytes: string) => `${path}: ${tensors} tensors, ${bytes}`,
+    dropped: (count: number) => `left out, as the encoder does not use them: ${count} tensors`,
+    missingConfig: (path: string) => `put the model's configuration there too: ${path}`,
   },
   run: {
     notices: {

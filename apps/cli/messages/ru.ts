@@ -33,6 +33,7 @@ export const ru: Messages = {
     doctor: "рассказать, что умеет эта машина",
     lora: "рассмотреть файл LoRA или влить его в копию U-Net",
     inspect: "показать части модели, формы, параметры, объём счёта и память",
+    convert: "сделать safetensors из файлов .pt и .bin, ничего в них не запуская",
   },
   generate: {
     usage: "[ТЕКСТ...] [параметры]",
@@ -182,6 +183,24 @@ export const ru: Messages = {
       decode: "декодирование",
     },
     peak: (bytes) => `Больше всего памяти сразу: около ${bytes}. Каждая стадия держит только свои веса.`,
+  },
+  convert: {
+    usage: "ВХОД... ВЫХОД [параметры]",
+    input: "файл .pt, .bin или safetensors либо индекс нескольких (можно назвать ещё)",
+    output: "последним выход: папка модели для файлов Kandinsky 3, иначе имя на .safetensors",
+    examples: [
+      ["kandinsky convert kandinsky3.pt projection.pt movq.pt ../kandinsky-3", "исходные файлы"],
+      [
+        "kandinsky convert flan_ul2_encoder/pytorch_model.bin.index.json ../kandinsky-3",
+        "текстовый кодировщик",
+      ],
+      ["kandinsky convert style.bin style.safetensors", "любой другой файл с тензорами"],
+    ],
+    writing: "запись",
+    stopped: "преобразование прервано; недописанного файла не осталось",
+    wrote: (path, tensors, bytes) => `${path}: тензоров ${tensors}, ${bytes}`,
+    dropped: (count) => `пропущено, кодировщику это не нужно: тензоров ${count}`,
+    missingConfig: (path) => `положите туда и настройки модели: ${path}`,
   },
   run: {
     notices: {

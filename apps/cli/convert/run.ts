@@ -1,0 +1,42 @@
+import type { Command } from "commander";
+import { KandinskyError } from "../../../src/base/mod.ts";
+import { convertCheckpoints } from "../../../src/pipelines/mod.ts";
+import { type Context, print } from "../context.ts";
+import { startProgress } from "../progress.ts";
+import { formatBytes, formatCount } from "../units.ts";
+
+/** The bar moves by steps of this part. */
+const STEP = 0.01;
+
+/** `kandinsky convert`. */
+export async function runConvert(context: Context, command: Command): Promise<number> {
+  const { text, language, signal } = context;
+  const { convert: t } = text;
+  const output = command.args.at(-1)!;
+  const progress = startProgress(context);
+  let shown = 0;
+  const onWritten = (done: number, total: number) => {
+    if (signal.aborted) throw new KandinskyError("cancelled", { what: t.stopped });
+    const fraction = done / Math.max(total, 1);
+    if (fraction < shown + STEP) return;
+    shown = fraction;
+    const detail = `${formatBytes(done, language)} / ${formatBytes(total, language)}`;
+    progress.update({ label: t.writing, detail, fraction });
+  };
+  try {
+    const { files, dropped, missingConfigs } = await convertCheckpoints(
+      command.args.slice(0, -1),
+      output,
+      onWritten,
+    );
+    progress.clear();
+    for (const { path, tensors, bytes } of files) {
+      print(context, t.wrote(path, formatCount(tensors, language), formatBytes(bytes, language)));
+    }
+    if (dropped.length > 0) progress.say(t.dropped(dropped.length));
+    for (const path of missingConfigs) progress.say(t.missingConfig(path));
+  } finally {
+    progress.clear();
+  }
+  return 0;
+}
