@@ -344,8 +344,8 @@ function checkSame({ folder, fingerprint }: ModelInfo, resume: RunState): void {
   throw new KandinskyError("model_config", {
     what: "the model has changed since the run was stopped",
     where: folder,
-    seen: `weights ${fingerprint}`,
-    wanted: `weights ${resume.fingerprint}`,
+    seen: fingerprint,
+    wanted: resume.fingerprint,
     hint: "put the old files back, or begin anew without --resume",
   });
 }

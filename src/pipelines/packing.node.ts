@@ -7,6 +7,7 @@ import { KandinskyError, product } from "../base/mod.ts";
 import {
   readSafetensorsHeader,
   readTensor,
+  type SafetensorsHeader,
   streamFloat32,
   type TensorEntry,
   writeSafetensorsStream,
@@ -229,10 +230,21 @@ async function packedEntries(folder: string, source: string): Promise<Map<string
   const found = new Map<string, TensorEntry>();
   for (const name of (await readdir(folder)).sort()) {
     if (!name.endsWith(".safetensors")) continue;
-    const { entries, metadata } = await readSafetensorsHeader(join(folder, name));
+    const { entries, metadata } = await readPacked(join(folder, name));
     if (metadata["kandinsky_source"] === source) for (const [key, entry] of entries) found.set(key, entry);
   }
   return found;
+}
+
+/** A packed file; without entries where another process has removed it since the folder was listed. */
+async function readPacked(file: string): Promise<Pick<SafetensorsHeader, "entries" | "metadata">> {
+  try {
+    return await readSafetensorsHeader(file);
+  } catch (error) {
+    if (error instanceof KandinskyError && error.code === "file_missing")
+      return { entries: new Map(), metadata: {} };
+    throw error;
+  }
 }
 
 /**
@@ -253,7 +265,7 @@ async function isStale(file: string, part: string, { source, adapters }: PackMar
   }
   const name = basename(file);
   if (!name.startsWith(`${part}-`) || !name.endsWith(".safetensors")) return false;
-  const { metadata } = await readSafetensorsHeader(file);
+  const { metadata } = await readPacked(file);
   // Of the weights that adapters changed only the latest are kept: each choice of weights makes others.
   const changedBy = metadata["kandinsky_adapters"];
   const isOther = adapters !== undefined && changedBy !== undefined && changedBy !== adapters;

@@ -11,7 +11,7 @@ vi.mock("../runtime/mod.js", async (original) => {
 const TINY = fileURLToPath(new URL("../../../golden/tiny-k3", import.meta.url));
 
 /** So large that pictures are drawn one after the other. */
-const REQUEST: GenerateRequest = { prompt: "кот", seed: 0, count: 3, width: 384, height: 384, steps: 1 };
+const REQUEST: GenerateRequest = { prompt: "кот", seed: 0, count: 2, width: 320, height: 256, steps: 1 };
 
 /** The pictures, and how many engines were started for them. */
 async function draw(options: LoadOptions) {
@@ -26,11 +26,10 @@ async function draw(options: LoadOptions) {
 
 test("Kandinsky3.generate starts a new engine after so many loads, and draws the same", async () => {
   const whole = await draw({});
-  const renewed = await draw({ loadsPerEngine: 1 });
-  const uncached = await draw({ loadsPerEngine: 1, cache: false });
-  expect([whole.engines, renewed.engines, uncached.engines]).toEqual([1, 3, 3]);
+  // What is packed for this process only must serve the next engine too.
+  const renewed = await draw({ loadsPerEngine: 1, cache: false });
+  expect([whole.engines, renewed.engines]).toEqual([1, 2]);
   expect(renewed.pictures).toEqual(whole.pictures);
-  expect(uncached.pictures).toEqual(whole.pictures);
 });
 
 test("Kandinsky3.generate refuses to go on with a model of other weights", async () => {
@@ -43,6 +42,6 @@ test("Kandinsky3.generate refuses to go on with a model of other weights", async
     .catch((reason: unknown) => reason);
   expect(error).toMatchObject({
     code: "model_config",
-    parts: { seen: `weights ${model.info.fingerprint}`, wanted: "weights 0123456789ab" },
+    parts: { seen: model.info.fingerprint, wanted: "0123456789ab" },
   });
 });
