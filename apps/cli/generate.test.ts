@@ -2,6 +2,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { decodePicture, readMetadata } from "../../src/image/mod.ts";
+import { Kandinsky3 } from "../../src/pipelines/mod.ts";
+import { writeResume } from "./generate/resume-file.ts";
 import { copyOfTiny, runCli, TINY, temporaryFolder } from "./test-support.ts";
 
 const QUICK = ["--model", TINY, "--steps", "2", "--seed", "5"];
@@ -54,6 +56,34 @@ test.each(["webp", "jpeg"])(
     expect(readFileSync(join(cwd, `kandinsky-0001.${format}`)).equals(readFileSync(path))).toBe(true);
   },
 );
+
+test("kandinsky repeat warns, and --resume refuses, where a model of the same name has other weights", async () => {
+  const folder = copyOfTiny(temporaryFolder());
+  const cwd = temporaryFolder();
+  const { info, job } = await Kandinsky3.load({ model: folder }).then((model) => ({
+    info: model.info,
+    job: model.resolve({ prompt: "x", seed: 0, steps: 1 }),
+  }));
+  await drawn(["generate", "x", "--model", folder, "--steps", "1"], { cwd });
+  const output = { pattern: join(cwd, "a.png"), format: "png", overwrite: false } as const;
+  const state = { fingerprint: info.fingerprint, job, done: [] };
+  const stopped = { model: info, loras: [], output, sheet: false, saved: [], state };
+  const file = await writeResume(stopped, undefined);
+
+  const weights = join(folder, "unet", "diffusion_pytorch_model.safetensors");
+  const bytes = readFileSync(weights);
+  // The last weight's last digit.
+  bytes[bytes.length - 4] = bytes[bytes.length - 4]! ^ 1;
+  writeFileSync(weights, bytes);
+  const repeated = await drawn(["repeat", "kandinsky-0001.png", "--model", folder], { cwd });
+  expect(repeated.stderr).toContain(
+    `the model has changed since the picture was made (weights ${info.fingerprint}`,
+  );
+  const refused = await runCli(["generate", "--resume", file], { cwd });
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain("the model has changed since the run was stopped");
+  expect(refused.stderr).toContain(info.fingerprint);
+});
 
 test("kandinsky repeat wants the model that made the picture", async () => {
   const { cwd } = await drawn(["generate", "x", ...QUICK]);
