@@ -1,3 +1,4 @@
+import { CHECKPOINTS_FILE, checkpoints } from "./checkpoints.ts";
 import type { Context } from "./context.ts";
 import { LORA_FILE, lora } from "./lora.ts";
 import { MOVQ_FILE, MOVQ_GRAD_FILE, movq, movqGrad } from "./movq.ts";
@@ -37,12 +38,7 @@ export const KINDS: readonly Kind[] = [
   { name: "pipelines", file: PIPELINES_INDEX, owns: /^pipelines\/index\.json$/, run: pipelines },
   { name: "seeded", file: SEEDED_FILE, owns: /^seeded\//, run: seeded },
   { name: "lora", file: LORA_FILE, owns: /^lora\//, run: lora },
-  {
-    name: "checkpoints",
-    file: "checkpoints/expected.json",
-    owns: /^checkpoints\//,
-    run: async ({ report }) => report.notYet("checkpoints", 0),
-  },
+  { name: "checkpoints", file: CHECKPOINTS_FILE, owns: /^checkpoints\//, run: checkpoints },
 ];
 
 /** Files that hold no cases: tables and inputs of kinds above, and what the project's own unit tests read. */

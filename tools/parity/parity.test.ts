@@ -74,7 +74,7 @@ test("parity: the whole golden folder is within tolerance", { timeout: 240_000 }
   expect(worst).toBeGreaterThan(0);
   expect(worst).toBeLessThanOrEqual(1);
   expect(lines.filter((line) => line.startsWith("not yet: ")).sort()).toEqual(
-    ["checkpoints", "img2img", "img2img-025", "mask", "movq-grad", "native-inpaint", "unet-grad"].map(
+    ["img2img", "img2img-025", "mask", "movq-grad", "native-inpaint", "unet-grad"].map(
       (name) => `not yet: ${name}`,
     ),
   );
@@ -134,6 +134,20 @@ test("parity: unknown files and unknown kinds of case fail", () => {
   expect(failed).toContain("controlnet.json");
   expect(failed).toContain("pipelines mask");
   expect(failed).toContain("pipelines/t2i-cfg3.safetensors");
+});
+
+test("parity: a checkpoint with another value, or accepted against its expectation, fails", () => {
+  const folder = copyOf("checkpoints", "native", "tiny-k3/text_encoder", "tiny-k3/unet");
+  editJson(join(folder, "checkpoints/expected.json"), (json) => {
+    (json["files"]!["handmade.pt"] as Record<string, unknown>)["expect"] = "reject";
+  });
+  const views = join(folder, "checkpoints/views-legacy.pt");
+  const bytes = readFileSync(views);
+  bytes[bytes.length - 1]! ^= 1;
+  writeFileSync(views, bytes);
+  const { status, failed } = run(folder);
+  expect(status).toBe(1);
+  expect(failed.sort()).toEqual(["checkpoints/handmade.pt", "checkpoints/views-legacy.pt"]);
 });
 
 test("parity: a folder without cases fails, one that is not there is the user's mistake", () => {
