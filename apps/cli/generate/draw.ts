@@ -141,7 +141,11 @@ async function leave(
   }
   const { folder, name } = model.info;
   const { output, sheet, loras, device, threads } = plan;
-  const places = loras.map(({ file, weight }) => ({ file: resolve(file), weight: weight ?? 1 }));
+  const places = model.info.loras.map(({ weight, hash }, i) => ({
+    file: resolve(loras[i]!.file),
+    weight,
+    hash,
+  }));
   const settings = { model: { folder, name }, loras: places, output, sheet, ...given({ device, threads }) };
   try {
     const file = await writeResume({ ...settings, saved: [...saved], state }, plan.resumed?.file);

@@ -9,7 +9,7 @@ function dataFor(pattern: string): ResumeData {
   const x = float32([1, 1, 2, 2], [0.1, -3e-9, 1e30, -0]);
   return {
     model: { folder: "models/nano", name: "nano" },
-    loras: [{ file: "style.safetensors", weight: 0.8 }],
+    loras: [{ file: "style.safetensors", weight: 0.8, hash: "c61024bd" }],
     threads: 2,
     output: { pattern, format: "png", overwrite: false },
     sheet: true,

@@ -41,7 +41,7 @@ const resumeSchema = z.object({
   kandinskyResume: z.literal(FORMAT),
   /** Folder of the model, and its name to notice another one. */
   model: z.object({ folder: z.string(), name: z.string() }),
-  loras: z.array(z.object({ file: z.string(), weight: z.number() })),
+  loras: z.array(z.object({ file: z.string(), weight: z.number(), hash: z.string() })),
   device: z.enum(DEVICES).optional(),
   threads: index.optional(),
   output: z.object({ pattern: z.string(), format: z.enum(["png", "webp", "jpeg"]), overwrite: z.boolean() }),

@@ -71,6 +71,12 @@ async function goOn(
       wanted: data.model.name,
     });
   }
+  for (const [i, { hash, name }] of kandinsky.info.loras.entries()) {
+    const { file: where, hash: wanted } = data.loras[i]!;
+    if (hash === wanted) continue;
+    const what = "the stopped run was with another LoRA of this name";
+    throw new KandinskyError("option_invalid", { what, where, seen: `${name} ${hash}`, wanted });
+  }
   const { job } = data.state;
   context.stderr.write(`${context.text.run.resumed(data.saved.length, job.pictures.length)}\n`);
   await draw(context, kandinsky, job, {

@@ -2,7 +2,7 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readMetadata } from "../../../src/image/mod.ts";
-import { copyOfTiny, runCli, runHere, TINY, temporaryFolder } from "../test-support.ts";
+import { copyOfTiny, runCli, runHere, startCli, TINY, temporaryFolder } from "../test-support.ts";
 
 const LORAS = join(TINY, "..", "lora");
 const KOHYA = join(LORAS, "kohya.safetensors");
@@ -54,6 +54,43 @@ test("kandinsky repeat says which LoRA the picture was made with, and draws it a
   expect([withIt.code, withIt.stderr]).toEqual([0, ""]);
   expect(readFileSync(`${path}-with.png`).equals(readFileSync(path))).toBe(true);
   expect(readFileSync(`${path}-without.png`).equals(readFileSync(path))).toBe(false);
+});
+
+test("kandinsky generate --resume goes on with the same LoRA, and refuses another of its name", async () => {
+  const cwd = temporaryFolder();
+  const lora = join(cwd, "style.safetensors");
+  cpSync(KOHYA, lora);
+  const words = [
+    "generate",
+    "a cat",
+    "--model",
+    TINY,
+    "--seed",
+    "3",
+    "--steps",
+    "30",
+    "--lora",
+    "style.safetensors",
+  ];
+  let told = "";
+  const { outcome, kill } = startCli([...words, "--output", "a.png", "--json"], {
+    cwd,
+    onOutput: (text) => {
+      told += text;
+      if (told.split('"type":"step"').length > 3) kill("SIGINT");
+    },
+  });
+  const stopped = await outcome;
+  expect(stopped.code, stopped.stderr).toBe(130);
+  const resume = ["generate", "--resume", "kandinsky-resume-0001.json"];
+  cpSync(DIFFUSERS, lora);
+  const refused = await runCli(resume, { cwd });
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("another LoRA of this name")]);
+  cpSync(KOHYA, lora);
+  const done = await runCli(resume, { cwd });
+  expect(done.code, done.stderr).toBe(0);
+  await runCli([...words, "--output", "whole.png"], { cwd });
+  expect(readFileSync(join(cwd, "a.png")).equals(readFileSync(join(cwd, "whole.png")))).toBe(true);
 });
 
 test("kandinsky lora inspect prints layers, ranks and alphas, and whether the file fits", async () => {

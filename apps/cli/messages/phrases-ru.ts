@@ -198,6 +198,7 @@ export const PHRASES_RU: readonly Phrase[] = [
     "it was made for another model, or the file is incomplete",
     "она сделана для другой модели, или файл неполон",
   ],
+  ["the stopped run was with another LoRA of this name", "прерванный запуск был с другой LoRA этого имени"],
   ["cannot read the LoRA", "файл LoRA не читается"],
   ["cannot read the settings of the LoRA", "настройки LoRA не читаются"],
   ["it belongs beside the weights", "этот файл должен лежать рядом с весами"],
