@@ -11,9 +11,10 @@ import {
   unlimited,
 } from "../diffusion/mod.ts";
 import { concatRows, row, type Tensor } from "../tensor/mod.ts";
+import { isFinite32, notFinite } from "./blame.node.ts";
 import type { Job } from "./request.ts";
 import { finishContext, projectionInput, type TextPlan } from "./text.ts";
-import { isFinite32, notFinite, type PreparedUNet, type UNetRunner } from "./unet-runner.node.ts";
+import type { PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
 
 /**
  * The context [B,L,C] of a batch from the encoder's states of the plan's texts. Its rows are the unconditional halves,

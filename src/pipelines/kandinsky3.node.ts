@@ -299,7 +299,7 @@ export class Kandinsky3 implements AsyncDisposable {
       yield { type: "stage", stage: "decode", pictures: [picture.index] };
       const image = await running.movq.decode(row(latents, k));
       const drawn = pictureFromTensor(image, job.profile === "native" ? "truncate" : "nearest");
-      checkPicture(drawn);
+      await checkDrawn(drawn, () => running.movq.blameConstant(row(latents, k)));
       done.add(picture.index);
       yield {
         type: "picture",
@@ -348,6 +348,16 @@ function checkSame({ folder, fingerprint }: ModelInfo, resume: RunState): void {
     wanted: resume.fingerprint,
     hint: "put the old files back, or begin anew without --resume",
   });
+}
+
+/** As `checkPicture`, with the place in the decoder. */
+async function checkDrawn(picture: Picture, blame: () => Promise<string>): Promise<void> {
+  try {
+    checkPicture(picture);
+  } catch (error) {
+    if (!(error instanceof KandinskyError)) throw error;
+    throw new KandinskyError(error.code, { ...error.parts, where: await blame() });
+  }
 }
 
 function previewsOf(x0: Tensor<"float32">, draw: (x0: Tensor<"float32">) => Picture): Picture[] {

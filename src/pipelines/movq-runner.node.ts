@@ -1,7 +1,9 @@
+import type { Graph } from "../graph/mod.ts";
 import { type MovqConfig, movqDecoderGraph } from "../models/mod.ts";
-import { type Pass, runPasses, stripeMaps } from "../passes/mod.ts";
+import { type FoldedGraph, type Pass, runPasses, stripeMaps } from "../passes/mod.ts";
 import type { Program } from "../runtime/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { firstWrong, isConstant, isFinite32, NOWHERE, notFinite } from "./blame.node.ts";
 import type { BoundPart } from "./packing.node.ts";
 import { foldPart, loadFolded, type Workshop } from "./program.node.ts";
 
@@ -11,13 +13,19 @@ export const MAX_STRIPE_BYTES = 64e6;
 /** Latents of more cells than this make buffers that are better given back. */
 const ARENA_CELLS = 2048;
 
+interface Loaded {
+  readonly key: string;
+  readonly folded: FoldedGraph;
+  readonly program: Program;
+}
+
 /** Decodes latents to pictures, one at a time. */
 export class MovqRunner {
   readonly #workshop: Workshop;
   readonly #part: BoundPart;
   readonly #config: MovqConfig;
   readonly #passes: readonly Pass[];
-  #decoder: { readonly key: string; readonly program: Program } | undefined;
+  #decoder: Loaded | undefined;
 
   constructor(workshop: Workshop, part: BoundPart, config: MovqConfig, passes: readonly Pass[]) {
     this.#workshop = workshop;
@@ -28,9 +36,29 @@ export class MovqRunner {
 
   /** A latent [1,4,h,w] to a picture [1,3,H,W] in about [-1,1]. */
   async decode(latent: Tensor<"float32">): Promise<Tensor<"float32">> {
-    const program = await this.#load(latent.shape);
+    const { program } = await this.#load(latent.shape);
     const { image } = await program.run({ latents: latent }, { image: "return" });
-    return image as Tensor<"float32">;
+    const values = image as Tensor<"float32">;
+    if (!isFinite32(values)) {
+      const place = await this.#firstWrong(latent, (t) => !isFinite32(t));
+      throw notFinite("the MoVQ's result is not finite", place ?? NOWHERE);
+    }
+    return values;
+  }
+
+  /** Names the first operation from which on every channel has one value only. */
+  async blameConstant(latent: Tensor<"float32">): Promise<string> {
+    return (await this.#firstWrong(latent, isConstant)) ?? "values beyond what a picture can show";
+  }
+
+  async #firstWrong(
+    latents: Tensor<"float32">,
+    isWrong: (t: Tensor<"float32">) => boolean,
+  ): Promise<string | undefined> {
+    const { folded } = await this.#load(latents.shape);
+    const load = (graph: Graph) =>
+      loadFolded(this.#workshop, this.#part, "MoVQ decoder, watched", { ...folded, graph });
+    return firstWrong({ graph: folded.graph, feeds: { latents }, load }, isWrong);
   }
 
   async dispose(): Promise<void> {
@@ -38,9 +66,9 @@ export class MovqRunner {
     this.#decoder = undefined;
   }
 
-  async #load(shape: readonly number[]): Promise<Program> {
+  async #load(shape: readonly number[]): Promise<Loaded> {
     const key = shape.join();
-    if (this.#decoder?.key === key) return this.#decoder.program;
+    if (this.#decoder?.key === key) return this.#decoder;
     await this.dispose();
     const [batch, , height, width] = shape as [number, number, number, number];
     const graph = runPasses(movqDecoderGraph(this.#config, { batch, height, width }), [
@@ -52,7 +80,7 @@ export class MovqRunner {
       // The runtime's arena rounds large buffers up to powers of two and keeps them.
       arena: batch * height * width < ARENA_CELLS,
     });
-    this.#decoder = { key, program };
-    return program;
+    this.#decoder = { key, folded, program };
+    return this.#decoder;
   }
 }

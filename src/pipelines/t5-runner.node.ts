@@ -1,7 +1,9 @@
 import { product } from "../base/mod.ts";
+import type { Graph } from "../graph/mod.ts";
 import { type T5Config, type T5Range, t5Graph } from "../models/mod.ts";
 import type { Program } from "../runtime/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { firstWrong, isFinite32, NOWHERE, notFinite } from "./blame.node.ts";
 import type { BoundPart } from "./packing.node.ts";
 import { loadWithCasts, type Workshop } from "./program.node.ts";
 import { ResidentPrograms } from "./resident.node.ts";
@@ -22,11 +24,16 @@ export async function encodeText(
   let carried: Readonly<Record<string, Tensor>> = { ids };
   for (const range of rangesOf(part, config, partBytes)) {
     const name = `text encoder, blocks ${range.from} to ${range.to - 1}`;
-    const load = () =>
-      loadWithCasts(workshop, part, name, t5Graph(config, plan.rows.length, plan.paddedLength, range));
+    const graph = t5Graph(config, plan.rows.length, plan.paddedLength, range);
+    const load = () => loadWithCasts(workshop, part, name, graph);
     const key = `${plan.rows.length}x${plan.paddedLength} from ${range.from}`;
     const given = { ...carried, mask_bias: maskBias };
     const results = await resident.use(part, "text encoder", key, load, (program) => runAll(program, given));
+    if (!isFinite32(results["hidden"] as Tensor<"float32">)) {
+      const watched = { graph, feeds: given, load: (g: Graph) => loadWithCasts(workshop, part, name, g) };
+      const place = await firstWrong(watched, (t) => !isFinite32(t));
+      throw notFinite("the text encoder's result is not finite", place ?? NOWHERE);
+    }
     carried = { ...carried, ...results, hidden_before: results["hidden"]! };
   }
   return carried["hidden"] as Tensor<"float32">;

@@ -1,9 +1,9 @@
-import { KandinskyError } from "../base/mod.ts";
-import { describeNode, type Graph } from "../graph/mod.ts";
+import type { Graph } from "../graph/mod.ts";
 import { textProjectionGraph, type UNetConfig, unetGraph } from "../models/mod.ts";
 import { joinTables, type Pass, runPasses, splitGraph } from "../passes/mod.ts";
 import type { Held, Program } from "../runtime/mod.ts";
 import { float32, type Tensor, tensor } from "../tensor/mod.ts";
+import { firstWrong, isFinite32, NOWHERE } from "./blame.node.ts";
 import type { BoundPart } from "./packing.node.ts";
 import { foldPart, loadFolded, type Workshop } from "./program.node.ts";
 import { ResidentPrograms } from "./resident.node.ts";
@@ -83,7 +83,7 @@ export class UNetRunner {
         const { prediction } = await loaded.body.run(feeds, { prediction: "return" });
         return prediction as Tensor<"float32">;
       },
-      blame: (sample, index) => this.#blame(loaded.graph, { ...fixed, sample, step: stepOf(index) }),
+      blame: (sample, index) => this.#blame(loaded, { ...fixed, sample, step: stepOf(index) }),
       release: () => engine.release(Object.values(carried)),
     };
   }
@@ -123,28 +123,10 @@ export class UNetRunner {
     });
   }
 
-  async #blame(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<string> {
-    const floats = graph.nodes.flatMap((node, id) =>
-      node.dtype === "float32" && node.inputs.length > 0 ? [id] : [],
-    );
-    const tapped = new Set(graph.taps.values());
-    const suspects = floats.filter((id) => tapped.has(id) || [...graph.outputs.values()].includes(id));
-    const watched: Graph = { ...graph, outputs: new Map(suspects.map((id) => [`watched_${id}`, id])) };
-    const { derived } = this.#loaded!;
-    const program = await loadFolded(this.#workshop, this.#part, "U-Net, watched", {
-      graph: watched,
-      derived,
-    });
-    try {
-      for (const id of suspects) {
-        const name = `watched_${id}`;
-        const result = await program.run(pick(program, feeds), { [name]: "return" as const });
-        if (!isFinite32(result[name] as Tensor<"float32">)) return describeNode(graph, id);
-      }
-      return "no single operation: a second run was finite";
-    } finally {
-      await program.release();
-    }
+  async #blame({ graph, derived }: Loaded, feeds: Readonly<Record<string, Tensor>>): Promise<string> {
+    const load = (watched: Graph) =>
+      loadFolded(this.#workshop, this.#part, "U-Net, watched", { graph: watched, derived });
+    return (await firstWrong({ graph, feeds, load }, (t) => !isFinite32(t))) ?? NOWHERE;
   }
 }
 
@@ -168,19 +150,4 @@ function stepOf(index: number): Tensor<"int64"> {
 /** The feeds that a program takes, out of all there are. */
 function pick<T>(program: Program, feeds: Readonly<Record<string, T>>): Record<string, T> {
   return Object.fromEntries(program.inputs.map(({ name }) => [name, feeds[name]!]));
-}
-
-/** Whether all values are finite. */
-export function isFinite32({ data }: Tensor<"float32">): boolean {
-  return data.every(Number.isFinite);
-}
-
-/** The error for a network output that is not finite. */
-export function notFinite(what: string, where: string): KandinskyError {
-  return new KandinskyError("result_not_finite", {
-    what,
-    where,
-    seen: "NaN or infinity",
-    hint: "check the model's files with `kandinsky inspect`; weights that overflowed in half precision do this",
-  });
 }
