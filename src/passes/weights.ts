@@ -1,6 +1,6 @@
 import { cast, fingerprint, type Graph, nodesOf, rewrite } from "../graph/mod.ts";
 import type { DType } from "../tensor/mod.ts";
-import { extract } from "./split.ts";
+import { extract, removeDeadNodes } from "./split.ts";
 
 /** Reads each weight in the type in which its file stores it, followed by a cast to the type computed in. */
 export function withStoredTypes(graph: Graph, storedType: (parameter: string) => DType): Graph {
@@ -45,7 +45,7 @@ export function foldWeights(graph: Graph): FoldedGraph {
     const name = names.get(id);
     return name === undefined ? undefined : builder.parameter(name, node.shape, node.dtype);
   });
-  return { graph: rewrite(replaced, () => undefined), derived };
+  return { graph: removeDeadNodes(replaced), derived };
 }
 
 /** Nodes that depend on at least one weight and otherwise only on weights and constants. */
