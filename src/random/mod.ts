@@ -1,2 +1,3 @@
+export { type Draws, drawsOf } from "./draws.ts";
 export { foldIn, type Key, keyOf, normal } from "./key.ts";
 export { type SequentialGenerator, torchGenerator } from "./torch.ts";
