@@ -38,3 +38,12 @@ export {
   type WorkStage,
 } from "./pipelines/mod.ts";
 export type { Device } from "./runtime/mod.ts";
+export {
+  type FilmFormat,
+  type FilmFrame,
+  type FilmInfo,
+  type FilmOptions,
+  inspectFilm,
+  readFilm,
+  writeFilm,
+} from "./video/mod.ts";

@@ -11,6 +11,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/checkpoint": ["tensor"],
   "src/tokenizer": [],
   "src/image": ["tensor"],
+  "src/video": ["image"],
   "src/nn": ["graph", "tensor"],
   "src/models": ["nn", "graph", "tensor"],
   "src/diffusion": ["random", "tensor"],

@@ -6,6 +6,11 @@ import { KandinskyError, nearest } from "../base/mod.ts";
 /** The calls that saving needs, so that tests can hand in a disk that is full. */
 export type SaveFileSystem = Pick<typeof nodeFiles, "open" | "link" | "rename" | "rm" | "readdir" | "stat">;
 
+type FileHandle = nodeFiles.FileHandle;
+
+/** Fills an empty file; what it throws is thrown on, and no file is left. */
+export type FileWriter = (file: FileHandle) => Promise<void>;
+
 export interface SaveOptions {
   /** What `{name}` in the pattern stands for, besides `{number}`. */
   readonly values?: Readonly<Record<string, string | number | bigint>>;
@@ -17,14 +22,19 @@ export interface SaveOptions {
 /**
  * Writes a file whole or not at all and returns its path. `{seed}` and the like in the pattern become `values`;
  * `{number}` in the file name becomes the next free number of four or more digits, which holds between
- * processes that write into one folder. The bytes go to a hidden file beside it, reach the disk, and only
- * then take the name. Throws `output_exists`, `output_unwritable`, `disk_full` and, for a pattern with an
+ * processes that write into one folder. The contents, bytes or what a function writes, go to a hidden file beside
+ * it, reach the disk, and only then take the name. Throws `output_exists`, `output_unwritable`, `disk_full` and, for a pattern with an
  * unknown name, `option_invalid`; nothing stays behind.
  */
-export async function saveFile(pattern: string, bytes: Uint8Array, options: SaveOptions): Promise<string> {
+export async function saveFile(
+  pattern: string,
+  contents: Uint8Array | FileWriter,
+  options: SaveOptions,
+): Promise<string> {
   const { files = nodeFiles } = options;
   const path = fillPattern(pattern, options.values ?? {});
-  const temporary = await guard(path, () => writeTemporary(path, bytes, files));
+  const write = contents instanceof Uint8Array ? (file: FileHandle) => file.writeFile(contents) : contents;
+  const temporary = await guard(path, () => writeTemporary(path, write, files));
   try {
     if (basename(path).includes(NUMBER)) return await takeNextNumber(temporary, path, files);
     await checkTarget(path, options.overwrite, files);
@@ -43,7 +53,8 @@ export async function saveFile(pattern: string, bytes: Uint8Array, options: Save
 export async function checkOutput(pattern: string, options: SaveOptions): Promise<void> {
   const { files = nodeFiles } = options;
   const path = fillPattern(pattern, options.values ?? {});
-  await files.rm(await guard(path, () => writeTemporary(path, new Uint8Array(1), files)));
+  const write = (file: FileHandle) => file.writeFile(new Uint8Array(1));
+  await files.rm(await guard(path, () => writeTemporary(path, write, files)));
   if (!basename(path).includes(NUMBER)) await checkTarget(path, options.overwrite, files);
 }
 
@@ -67,7 +78,7 @@ function fillPattern(pattern: string, values: NonNullable<SaveOptions["values"]>
 }
 
 /** Writes and flushes a new hidden file in the folder of `path`; removes it again where that fails. */
-async function writeTemporary(path: string, bytes: Uint8Array, files: SaveFileSystem): Promise<string> {
+async function writeTemporary(path: string, write: FileWriter, files: SaveFileSystem): Promise<string> {
   for (let attempt = 0; ; attempt++) {
     // No part of the wanted name, which may already be as long as the file system allows.
     const temporary = join(dirname(path), `.kandinsky-${pid}-${attempt}.tmp`);
@@ -76,7 +87,7 @@ async function writeTemporary(path: string, bytes: Uint8Array, files: SaveFileSy
       const file = await files.open(temporary, "wx");
       opened = true;
       try {
-        await file.writeFile(bytes);
+        await write(file);
         await file.sync();
       } finally {
         await file.close();
@@ -164,7 +175,9 @@ async function guard<T>(path: string, operation: () => Promise<T>): Promise<T> {
   try {
     return await operation();
   } catch (error) {
-    throw error instanceof KandinskyError ? error : outputError(path, error);
+    // What is no answer of the system comes from the one who wrote the contents.
+    if (error instanceof KandinskyError || codeOf(error) === undefined) throw error;
+    throw outputError(path, error);
   }
 }
 

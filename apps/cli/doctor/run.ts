@@ -11,6 +11,7 @@ import {
   removePacked,
 } from "../../../src/pipelines/mod.ts";
 import { type DeviceReport, describeDevices } from "../../../src/runtime/mod.ts";
+import { FILM_CODEC } from "../../../src/video/mod.ts";
 import { type Context, print } from "../context.ts";
 import { wordError } from "../errors.ts";
 import { translate } from "../messages/phrases.ts";
@@ -36,6 +37,7 @@ interface DoctorReport extends MachineReport {
   readonly packed: { readonly bytes: number; readonly files: number };
   readonly disk: { readonly free: number; readonly total: number } | undefined;
   readonly graphics: GraphicsProtocol;
+  readonly film: typeof FILM_CODEC;
 }
 
 /** `kandinsky doctor`. */
@@ -81,7 +83,7 @@ async function examine(context: Context, folder: string): Promise<DoctorReport> 
     describeDisk(folder).catch(() => undefined),
   ]);
   const graphics = detectGraphics(context.env, context.stderr.isTTY === true);
-  return { kandinsky: readVersion(), ...machine, devices, model, packed, disk, graphics };
+  return { kandinsky: readVersion(), ...machine, devices, model, packed, disk, graphics, film: FILM_CODEC };
 }
 
 async function examineModel(context: Context, folder: string): Promise<DoctorReport["model"]> {
@@ -124,6 +126,7 @@ function describe(report: DoctorReport, { text, language }: Context): string[] {
     [rows.packed, report.packed.files === 0 ? t.none : t.packed(bytes(report.packed.bytes))],
     [rows.disk, report.disk === undefined ? t.unknown : room(report.disk)],
     [rows.graphics, report.graphics === "none" ? t.none : report.graphics],
+    [rows.film, t.film(report.film.codec, report.film.library, report.film.license)],
   ];
   return formatTable(lines, []);
 }

@@ -100,6 +100,8 @@ export const en = {
     absent: (reason: string) => `absent: ${reason}`,
     removed: (bytes: string, count: number) =>
       `removed ${bytes} in ${count} ${count === 1 ? "file" : "files"}`,
+    film: (codec: string, library: string, license: string) =>
+      `${codec} by ${library} (${license}); no H.264`,
     rows: {
       program: "kandinsky",
       node: "Node.js",
@@ -113,6 +115,7 @@ export const en = {
       model: "model",
       packed: "prepared weights",
       graphics: "pictures in this terminal",
+      film: "films",
     },
   },
   lora: {

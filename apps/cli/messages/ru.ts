@@ -106,6 +106,7 @@ export const ru: Messages = {
     packed: (bytes) => `${bytes}; \`kandinsky doctor --remove-packed\` удалит их`,
     absent: (reason) => `нет: ${reason}`,
     removed: (bytes, count) => `удалено ${bytes}: ${count} ${form(count, "файл", "файла", "файлов")}`,
+    film: (codec, library, license) => `${codec}, ${library} (${license}); без H.264`,
     rows: {
       program: "kandinsky",
       node: "Node.js",
@@ -119,6 +120,7 @@ export const ru: Messages = {
       model: "модель",
       packed: "подготовленные веса",
       graphics: "картины в этом терминале",
+      film: "фильмы",
     },
   },
   lora: {
