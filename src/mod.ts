@@ -12,6 +12,18 @@ export {
   saveFile,
 } from "./image/mod.ts";
 export {
+  type AlphaMap,
+  drawMask,
+  holeRatio,
+  keepCells,
+  MASK_KINDS,
+  type MadeMask,
+  type Mask,
+  type MaskKind,
+  type MaskSpec,
+  makeMask,
+} from "./masks/mod.ts";
+export {
   EMBEDDED_MODEL,
   type Estimate,
   type GenerateEvent,
@@ -37,6 +49,7 @@ export {
   type TensorReport,
   type WorkStage,
 } from "./pipelines/mod.ts";
+export { foldIn, type Key, keyOf } from "./random/mod.ts";
 export type { Device } from "./runtime/mod.ts";
 export {
   type FilmFormat,

@@ -12,6 +12,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/tokenizer": [],
   "src/image": ["tensor"],
   "src/video": ["image"],
+  "src/masks": ["random", "tensor"],
   "src/nn": ["graph", "tensor"],
   "src/models": ["nn", "graph", "tensor"],
   "src/diffusion": ["random", "tensor"],
