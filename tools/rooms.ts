@@ -5,6 +5,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/random": ["tensor"],
   "src/graph": ["tensor"],
   "src/interp": ["graph", "tensor"],
+  "src/autodiff": ["graph", "tensor"],
   "src/passes": ["graph", "interp", "tensor"],
   "src/onnx": ["graph", "tensor"],
   "src/runtime": ["tensor"],

@@ -194,6 +194,57 @@ for groups, block, cells in [(1, 4, (1, 8, 1, 1)), (4, 4, (2, 8, 1, 1)), (2, 2, 
     expected = blocked(norm_with(x, scale, shift, moments, groups, 1e-2), block)
     case("blockedGroupNorm", [*inputs, moments], expected, block=block, groups=groups, epsilon=1e-2)
 
+# What derivatives and optimisers need; expected values of derivatives come from PyTorch's own.
+for op, f in {"sigmoid": torch.sigmoid, "abs": torch.abs, "sign": torch.sign, "detach": torch.clone}.items():
+    for shape in [(2, 5), (3, 1, 2)]:
+        x = rand(*shape) * 4
+        case(op, [x], f(x))
+case("sign", [torch.tensor([0.0, -0.5, 2.0], dtype=torch.float64)], torch.tensor([0.0, -1, 1], dtype=torch.float64))
+for shape in [(2, 5), ()]:
+    x = rand(*shape) ** 2
+    case("sqrt", [x], x.sqrt())
+    case("after", [x, rand(3)], x)
+for left, right in [((2, 3, 5), (2, 3, 5)), ((2, 1, 3), (4, 1)), ((3, 4), ())]:
+    a, b = rand(*left), rand(*right)
+    case("maximum", [a, b], torch.maximum(a, b))
+for left, right in [((5, 3), (5, 2)), ((2, 1, 4, 3), (5, 4, 2))]:
+    a, b = rand(*left), rand(*right)
+    case("matmul", [a, b], a.mT @ b, transposeA=True, transposeB=False)
+    case("matmul", [a, b.mT], a.mT @ b, transposeA=True, transposeB=True)
+for shape in [(2, 5), (3, 1, 4), (1,)]:
+    x = rand(*shape) * 5
+    case("softmax", [x], x.softmax(-1))
+    case("logSoftmax", [x], x.log_softmax(-1))
+for stride, padding, kernel, size in [
+    (1, (0, 0, 0, 0), (1, 1), (3, 4)),
+    (1, (1, 1, 1, 1), (3, 3), (4, 6)),
+    (2, (0, 0, 1, 1), (3, 3), (4, 7)),
+    (2, (0, 0, 0, 0), (2, 2), (4, 6)),
+    (2, (1, 2, 0, 3), (2, 3), (5, 4)),
+]:
+    top, left, bottom, right = padding
+    x, weight = rand(2, 3, *size).requires_grad_(), rand(4, 3, *kernel).requires_grad_()
+    made = F.conv2d(F.pad(x, (left, right, top, bottom)), weight, None, stride)
+    gradient = rand(*made.shape)
+    by_input, by_weight = torch.autograd.grad(made, [x, weight], gradient)
+    attributes = {"stride": stride, "padding": padding}
+    sizes = {"height": size[0], "width": size[1]}
+    case("conv2dInputGradient", [gradient, weight.detach()], by_input, **attributes, **sizes)
+    case("conv2dWeightGradient", [x.detach(), gradient], by_weight, **attributes, kernel=kernel)
+for rows, indices, inner in [(5, [[4, 0], [4, 4]], (3,)), (4, [3, 1], (2, 3)), (6, [[5]], ())]:
+    places = torch.tensor(indices)
+    values = rand(*places.shape, *inner)
+    expected = torch.zeros(rows, *inner, dtype=torch.float64).index_put((places,), values, accumulate=True)
+    case("scatterAdd", [values, places], expected, rows=rows)
+for shape, to in [((3, 1), (3, 4)), ((1, 2, 1), (5, 3, 2, 4)), ((), (2, 2))]:
+    x = rand(*shape)
+    case("expand", [x], x.expand(to), shape=to)
+for shape, axis, start, step, size in [((2, 3), 1, 1, 1, 6), ((2, 3, 2), 1, 0, 2, 5), ((3, 2), 0, 2, 3, 12)]:
+    x = rand(*shape)
+    expected = torch.zeros(*shape[:axis], size, *shape[axis + 1 :], dtype=torch.float64)
+    expected.narrow(axis, start, size - start)[(slice(None),) * axis + (slice(0, (shape[axis] - 1) * step + 1, step),)] = x
+    case("place", [x], expected, axis=axis, start=start, step=step, size=size)
+
 folder = Path(__file__).parent.parent
 save_file(tensors, folder / "ops.safetensors")
 (folder / "ops.json").write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")

@@ -11,9 +11,11 @@ type Work<K extends OpName> = (node: Node<K>, inputs: readonly Node[]) => number
  * a few times (norms, activations, sums) is left out: it is waiting for memory, not arithmetic.
  */
 const WORK: { readonly [K in OpName]?: Work<K> } = {
-  matmul: (node, [a]) => product(node.shape) * a!.shape.at(-1)!,
+  matmul: (node, [a]) => product(node.shape) * a!.shape.at(node.attributes.transposeA ? -2 : -1)!,
   conv2d: (node, [, weight]) => product(node.shape) * product(weight!.shape.slice(1)),
   blockedConv2d: (node, [, weight]) => product(node.shape) * product(weight!.shape.slice(1)),
+  conv2dInputGradient: (_, [gradient, weight]) => product(gradient!.shape) * product(weight!.shape.slice(1)),
+  conv2dWeightGradient: (node, [, gradient]) => product(gradient!.shape) * product(node.shape.slice(1)),
   // Kernel equals stride: every input value meets each output channel once per cell of the kernel.
   convTranspose2d: (_, [x, weight]) => product(x!.shape) * product(weight!.shape.slice(1)),
   attention: ({ attributes }, [q, k, v]) => {
@@ -35,7 +37,7 @@ export function graphFlops(graph: Graph): number {
 }
 
 /** Operations whose result is their input under another shape, so that it takes no memory of its own. */
-const VIEWS: ReadonlySet<OpName> = new Set(["reshape"]);
+const VIEWS: ReadonlySet<OpName> = new Set(["reshape", "detach", "after"]);
 const STORED: ReadonlySet<OpName> = new Set(["parameter", "constant"]);
 
 /**

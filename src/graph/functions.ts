@@ -33,12 +33,48 @@ export function silu(x: Value): Value {
   return x.builder.apply("silu", [x], {});
 }
 
+export function sigmoid(x: Value): Value {
+  return x.builder.apply("sigmoid", [x], {});
+}
+
+export function sqrt(x: Value): Value {
+  return x.builder.apply("sqrt", [x], {});
+}
+
+export function abs(x: Value): Value {
+  return x.builder.apply("abs", [x], {});
+}
+
+export function sign(x: Value): Value {
+  return x.builder.apply("sign", [x], {});
+}
+
+export function maximum(a: Value, b: Operand): Value {
+  return a.builder.apply("maximum", [a, operand(a, b)], {});
+}
+
+export function detach(x: Value): Value {
+  return x.builder.apply("detach", [x], {});
+}
+
+export function softmax(x: Value): Value {
+  return x.builder.apply("softmax", [x], {});
+}
+
+export function logSoftmax(x: Value): Value {
+  return x.builder.apply("logSoftmax", [x], {});
+}
+
 export function cast(x: Value, dtype: DType): Value {
   return x.dtype === dtype ? x : x.builder.apply("cast", [x], { dtype });
 }
 
-export function matmul(a: Value, b: Value, { transposeB = false } = {}): Value {
-  return a.builder.apply("matmul", [a, b], { transposeB });
+export function matmul(
+  a: Value,
+  b: Value,
+  { transposeA = false, transposeB = false }: { transposeA?: boolean; transposeB?: boolean } = {},
+): Value {
+  return a.builder.apply("matmul", [a, b], { ...(transposeA ? { transposeA } : {}), transposeB });
 }
 
 export function conv2d(
@@ -52,6 +88,22 @@ export function conv2d(
 
 export function convTranspose2d(x: Value, weight: Value, bias?: Value): Value {
   return x.builder.apply("convTranspose2d", bias ? [x, weight, bias] : [x, weight], {});
+}
+
+export function conv2dInputGradient(
+  gradient: Value,
+  weight: Value,
+  attributes: OpAttributes["conv2dInputGradient"],
+): Value {
+  return gradient.builder.apply("conv2dInputGradient", [gradient, weight], attributes);
+}
+
+export function conv2dWeightGradient(
+  x: Value,
+  gradient: Value,
+  attributes: OpAttributes["conv2dWeightGradient"],
+): Value {
+  return x.builder.apply("conv2dWeightGradient", [x, gradient], attributes);
 }
 
 export function groupMoments(x: Value, groups: number): Value {
@@ -91,6 +143,10 @@ export function gather(table: Value, indices: Value): Value {
   return table.builder.apply("gather", [table, indices], {});
 }
 
+export function scatterAdd(values: Value, indices: Value, rows: number): Value {
+  return values.builder.apply("scatterAdd", [values, indices], { rows });
+}
+
 export function argmin(x: Value): Value {
   return x.builder.apply("argmin", [x], {});
 }
@@ -99,17 +155,27 @@ export function reduceSum(x: Value, axis: number): Value {
   return x.builder.apply("reduceSum", [x], { axis });
 }
 
+export function expand(x: Value, shape: readonly number[]): Value {
+  return shape.join() === x.shape.join() ? x : x.builder.apply("expand", [x], { shape });
+}
+
 export function reshape(x: Value, shape: readonly number[]): Value {
   return shape.join() === x.shape.join() ? x : x.builder.apply("reshape", [x], { shape });
 }
 
 export function transpose(x: Value, order: readonly number[]): Value {
+  if (order.every((axis, i) => axis === i)) return x;
   return x.builder.apply("transpose", [x], { order });
 }
 
 export function slice(x: Value, axis: number, start: number, end: number, step = 1): Value {
   if (start === 0 && end === x.shape[axis] && step === 1) return x;
   return x.builder.apply("slice", [x], { axis, start, end, step });
+}
+
+export function place(x: Value, attributes: OpAttributes["place"]): Value {
+  const { axis, start, size } = attributes;
+  return start === 0 && size === x.shape[axis] ? x : x.builder.apply("place", [x], attributes);
 }
 
 export function concat(parts: readonly Value[], axis: number): Value {

@@ -45,6 +45,31 @@ const GOOD: readonly ShapeCase[] = [
   ["cos", [f(2, 3)], {}, "float32[2,3]"],
   ["silu", [f(2, 3)], {}, "float32[2,3]"],
   ["cast", [f(2, 3)], { dtype: "int64" }, "int64[2,3]"],
+  ["sigmoid", [f(2, 3)], {}, "float32[2,3]"],
+  ["sqrt", [f(2, 3)], {}, "float32[2,3]"],
+  ["abs", [f(2, 3)], {}, "float32[2,3]"],
+  ["sign", [f(2, 3)], {}, "float32[2,3]"],
+  ["detach", [f(2, 3)], {}, "float32[2,3]"],
+  ["after", [f(2, 3), f(5)], {}, "float32[2,3]"],
+  ["maximum", [f(2, 1), f(3)], {}, "float32[2,3]"],
+  ["matmul", [f(3, 2), f(6, 3)], { transposeA: true, transposeB: true }, "float32[2,6]"],
+  [
+    "conv2dInputGradient",
+    [f(1, 4, 2, 3), f(4, 3, 3, 3)],
+    { stride: 2, padding: [0, 0, 1, 1], height: 5, width: 7 },
+    "float32[1,3,5,7]",
+  ],
+  [
+    "conv2dWeightGradient",
+    [f(1, 3, 5, 7), f(1, 4, 2, 3)],
+    { stride: 2, padding: [0, 0, 1, 1], kernel: [3, 3] },
+    "float32[4,3,3,3]",
+  ],
+  ["softmax", [f(2, 3)], {}, "float32[2,3]"],
+  ["logSoftmax", [f(2, 3)], {}, "float32[2,3]"],
+  ["scatterAdd", [f(2, 3), ["int64", 2]], { rows: 5 }, "float32[5,3]"],
+  ["expand", [f(2, 1)], { shape: [4, 2, 3] }, "float32[4,2,3]"],
+  ["place", [f(2, 3)], { axis: 1, start: 1, step: 2, size: 7 }, "float32[2,7]"],
   ["matmul", [f(5, 1, 2, 3), f(4, 3, 6)], { transposeB: false }, "float32[5,4,2,6]"],
   ["matmul", [f(2, 3), f(6, 3)], { transposeB: true }, "float32[2,6]"],
   ["conv2d", [f(1, 3, 5, 7), f(4, 3, 3, 3), f(4)], { stride: 2, padding: [0, 0, 1, 1] }, "float32[1,4,2,3]"],
@@ -226,6 +251,38 @@ const BAD: readonly ShapeCase[] = [
     { block: 8, groups: 4, epsilon: 0 },
     "seen [2,16,3,3], wanted [2 or 1,16,h,w] with h dividing 4 and w dividing 6",
   ],
+  ["maximum", [f(2), f(3)], {}, "seen [2] and [3], wanted shapes that broadcast"],
+  [
+    "conv2dInputGradient",
+    [f(1, 4, 2, 2), f(4, 3, 3, 3)],
+    { ...plain, height: 5, width: 4 },
+    "seen 2x2, wanted a gradient of 3x2",
+  ],
+  [
+    "conv2dInputGradient",
+    [f(1, 4, 3, 2), f(5, 3, 3, 3)],
+    { ...plain, height: 5, width: 4 },
+    "seen 4, wanted 5 channels, the weight's",
+  ],
+  [
+    "conv2dWeightGradient",
+    [f(1, 3, 5, 4), f(1, 4, 2, 2)],
+    { ...plain, kernel: [3, 3] },
+    "seen 2x2, wanted a gradient of 3x2",
+  ],
+  [
+    "conv2dWeightGradient",
+    [f(1, 3, 5, 4), f(2, 4, 3, 2)],
+    { ...plain, kernel: [3, 3] },
+    "seen 2, wanted a batch of 1",
+  ],
+  ["softmax", [f()], {}, "seen [], wanted at least 1 axis"],
+  ["logSoftmax", [f()], {}, "seen [], wanted at least 1 axis"],
+  ["scatterAdd", [f(2, 3), f(2)], { rows: 5 }, "seen float32, wanted int64 indices"],
+  ["scatterAdd", [f(2, 3), ["int64", 3]], { rows: 5 }, "seen [2], wanted leading axes [3]"],
+  ["expand", [f(2, 3)], { shape: [3, 3] }, "seen [2,3] and [3,3], wanted shapes that broadcast"],
+  ["expand", [f(2, 3)], { shape: [1, 3] }, "seen [1,3], wanted a shape that [2,3] broadcasts to"],
+  ["place", [f(2, 3)], { axis: 1, start: 1, step: 2, size: 5 }, "seen 1..5, wanted places below 5"],
 ];
 
 test.each(BAD)("OPS.%s rejects %j %j, naming the operands", (...one) => {
@@ -238,7 +295,21 @@ test.each(BAD)("OPS.%s rejects %j %j, naming the operands", (...one) => {
 });
 
 /** Operations whose rule accepts every operand. */
-const TAKES_ALL: readonly OpName[] = ["input", "parameter", "constant", "sin", "cos", "silu", "cast"];
+const TAKES_ALL: readonly OpName[] = [
+  "input",
+  "parameter",
+  "constant",
+  "sin",
+  "cos",
+  "silu",
+  "sigmoid",
+  "sqrt",
+  "abs",
+  "sign",
+  "detach",
+  "after",
+  "cast",
+];
 
 test("OPS has a case of operands that fit and one of operands that do not for every operation", () => {
   const sources: OpName[] = ["input", "parameter", "constant"];

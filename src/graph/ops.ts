@@ -34,13 +34,43 @@ export interface OpAttributes {
   cos: None;
   /** x * sigmoid(x). */
   silu: None;
+  sigmoid: None;
+  sqrt: None;
+  abs: None;
+  /** -1, 0 or 1. */
+  sign: None;
+  /** The larger of two values. */
+  maximum: None;
+  /** The same values, through which no derivative passes. */
+  detach: None;
+  /** The values of x; what is made of them is computed after the other operand, as recomputation needs it. */
+  after: None;
   cast: { readonly dtype: DType };
-  /** a [..., m, k] times b [..., k, n], or b [..., n, k] where transposeB is set; leading axes broadcast. */
-  matmul: { readonly transposeB: boolean };
+  /**
+   * a [..., m, k] times b [..., k, n], or b [..., n, k] where transposeB is set; a [..., k, m] where transposeA
+   * is; leading axes broadcast.
+   */
+  matmul: { readonly transposeA?: true; readonly transposeB: boolean };
   /** x [B,C,H,W], weight [O,C,kh,kw], bias [O]?; cross-correlation, as in every framework. */
   conv2d: { readonly stride: number; readonly padding: Padding };
   /** x [B,C,H,W], weight [C,O,s,s], bias [O]?; kernel equals stride, so that outputs do not overlap. */
   convTranspose2d: None;
+  /**
+   * The derivative of a convolution by its map [B,C,height,width]: gradient [B,O,h,w], weight [O,C,kh,kw];
+   * stride and padding are those of the convolution.
+   */
+  conv2dInputGradient: {
+    readonly stride: number;
+    readonly padding: Padding;
+    readonly height: number;
+    readonly width: number;
+  };
+  /** The derivative of a convolution by its weight [O,C,kh,kw], from x [B,C,H,W] and gradient [B,O,h,w]. */
+  conv2dWeightGradient: {
+    readonly stride: number;
+    readonly padding: Padding;
+    readonly kernel: readonly [number, number];
+  };
   /** Mean and (biased) variance of each group of channels of a map: [B,groups,2]. */
   groupMoments: { readonly groups: number };
   /**
@@ -63,15 +93,25 @@ export interface OpAttributes {
     readonly queries: SequenceLayout;
     readonly keys: SequenceLayout;
   };
+  /** Of the last axis. */
+  softmax: None;
+  /** The logarithm of softmax, of the last axis. */
+  logSoftmax: None;
   /** Rows of a table [N, ...] by int64 indices; result is indices' shape then the row's. */
   gather: None;
+  /** A table [rows, ...]: zeros, to whose rows by int64 indices the values (indices' shape then a row's) are added. */
+  scatterAdd: { readonly rows: number };
   /** Index of the smallest element of the last axis, int64. */
   argmin: None;
   /** Sum over one axis, which goes away. */
   reduceSum: { readonly axis: number };
+  /** Repeats axes of 1, and adds leading ones, by NumPy's rule. */
+  expand: { readonly shape: readonly number[] };
   reshape: { readonly shape: readonly number[] };
   transpose: { readonly order: readonly number[] };
   slice: { readonly axis: number; readonly start: number; readonly end: number; readonly step: number };
+  /** Zeros, `size` of them along the axis, with the values of x at start, start + step and so on. */
+  place: { readonly axis: number; readonly start: number; readonly step: number; readonly size: number };
   concat: { readonly axis: number };
   /** Each cell of a map becomes factor x factor equal cells. */
   resizeNearest: { readonly factor: number };
@@ -100,7 +140,7 @@ export type OpName = keyof OpAttributes;
 export interface OpRule<K extends OpName> {
   /** Fewest and most inputs. */
   readonly arity: readonly [number, number];
-  /** Whether a derivative exists; its rule is a column of its own, in the room that trains. */
+  /** Whether a derivative exists; its rule is a column of its own, in `autodiff`. */
   readonly differentiable: boolean;
   /** Element type and shape of the result; throws `graph_invalid` where the inputs do not fit. */
   readonly infer: (inputs: readonly Signature[], attributes: OpAttributes[K]) => Signature;
@@ -135,15 +175,22 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   sin: UNARY,
   cos: UNARY,
   silu: UNARY,
+  sigmoid: UNARY,
+  sqrt: UNARY,
+  abs: UNARY,
+  sign: { ...UNARY, differentiable: false },
+  maximum: BINARY,
+  detach: { ...UNARY, differentiable: false },
+  after: { arity: [2, 2], differentiable: true, infer: ([x]) => x! },
   cast: { ...UNARY, infer: ([x], { dtype }) => ({ dtype, shape: x!.shape }) },
   matmul: {
     arity: [2, 2],
     differentiable: true,
-    infer: ([a, b], { transposeB }) => {
+    infer: ([a, b], { transposeA, transposeB }) => {
       const least = Math.min(a!.shape.length, b!.shape.length);
       wanted(least >= 2, "at least 2 axes each", `${formatShape(a!.shape)} and ${formatShape(b!.shape)}`);
       equalTypes(a!, b!);
-      const [m, k] = a!.shape.slice(-2);
+      const [m, k] = transposeA ? a!.shape.slice(-2).reverse() : a!.shape.slice(-2);
       const [rows, columns] = transposeB ? b!.shape.slice(-2).reverse() : b!.shape.slice(-2);
       wanted(k === rows, `inner sizes that agree (${k})`, `${rows}`);
       return {
@@ -176,6 +223,32 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
       wanted(kh === kw, "a square kernel", `${kh}x${kw}`);
       if (bias) wanted(bias.shape.join() === `${out}`, `a bias of [${out}]`, formatShape(bias.shape));
       return { dtype: x!.dtype, shape: [batch!, out!, height! * kh!, width! * kw!] };
+    },
+  },
+  conv2dInputGradient: {
+    arity: [2, 2],
+    differentiable: true,
+    infer: ([gradient, weight], { stride, padding, height, width }) => {
+      const [batch, channels, ...size] = rank(gradient!, 4);
+      const [out, inner, kh, kw] = rank(weight!, 4);
+      equalTypes(gradient!, weight!);
+      wanted(channels === out, `${out} channels, the weight's`, `${channels}`);
+      const made = convolvedSize([height, width], [kh!, kw!], stride, padding);
+      wanted(made.join() === size.join(), `a gradient of ${made.join("x")}`, size.join("x"));
+      return { dtype: gradient!.dtype, shape: [batch!, inner!, height, width] };
+    },
+  },
+  conv2dWeightGradient: {
+    arity: [2, 2],
+    differentiable: true,
+    infer: ([x, gradient], { stride, padding, kernel }) => {
+      const [batch, channels, height, width] = rank(x!, 4);
+      const [rows, out, ...size] = rank(gradient!, 4);
+      equalTypes(x!, gradient!);
+      wanted(rows === batch, `a batch of ${batch}`, `${rows}`);
+      const made = convolvedSize([height!, width!], kernel, stride, padding);
+      wanted(made.join() === size.join(), `a gradient of ${made.join("x")}`, size.join("x"));
+      return { dtype: x!.dtype, shape: [out!, channels!, ...kernel] };
     },
   },
   groupMoments: { ...UNARY, infer: ([x], { groups }) => momentsOf(x!, groups) },
@@ -212,6 +285,8 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
       return { dtype: q!.dtype, shape };
     },
   },
+  softmax: { ...UNARY, infer: ([x]) => withLastAxis(x!) },
+  logSoftmax: { ...UNARY, infer: ([x]) => withLastAxis(x!) },
   gather: {
     arity: [2, 2],
     differentiable: true,
@@ -221,19 +296,40 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
       return { dtype: table!.dtype, shape: [...indices!.shape, ...table!.shape.slice(1)] };
     },
   },
+  scatterAdd: {
+    arity: [2, 2],
+    differentiable: true,
+    infer: ([values, indices], { rows }) => {
+      const axes = indices!.shape.length;
+      wanted(indices!.dtype === "int64", "int64 indices", indices!.dtype);
+      positive(rows, "number of rows");
+      const lead = values!.shape.slice(0, axes);
+      wanted(
+        lead.join() === indices!.shape.join(),
+        `leading axes ${formatShape(indices!.shape)}`,
+        formatShape(lead),
+      );
+      return { dtype: values!.dtype, shape: [rows, ...values!.shape.slice(axes)] };
+    },
+  },
   argmin: {
     arity: [1, 1],
     differentiable: false,
-    infer: ([x]) => {
-      wanted(x!.shape.length > 0, "at least 1 axis", formatShape(x!.shape));
-      return { dtype: "int64", shape: x!.shape.slice(0, -1) };
-    },
+    infer: ([x]) => ({ dtype: "int64", shape: withLastAxis(x!).shape.slice(0, -1) }),
   },
   reduceSum: {
     ...UNARY,
     infer: ([x], { axis }) => {
       axisOf(x!, axis);
       return { dtype: x!.dtype, shape: x!.shape.filter((_, i) => i !== axis) };
+    },
+  },
+  expand: {
+    ...UNARY,
+    infer: ([x], { shape }) => {
+      const fits = broadcast(x!.shape, shape).join() === shape.join();
+      wanted(fits, `a shape that ${formatShape(x!.shape)} broadcasts to`, formatShape(shape));
+      return { dtype: x!.dtype, shape };
     },
   },
   reshape: {
@@ -259,6 +355,16 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
       positive(step, "step");
       const shape = x!.shape.map((n, i) => (i === axis ? Math.ceil((end - start) / step) : n));
       return { dtype: x!.dtype, shape };
+    },
+  },
+  place: {
+    ...UNARY,
+    infer: ([x], { axis, start, step, size }) => {
+      const count = axisOf(x!, axis);
+      positive(step, "step");
+      const last = start + (count - 1) * step;
+      wanted(start >= 0 && last < size, `places below ${size}`, `${start}..${last}`);
+      return { dtype: x!.dtype, shape: x!.shape.map((n, i) => (i === axis ? size : n)) };
     },
   },
   concat: {
@@ -345,6 +451,11 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
     infer: (inputs, { groups }) => normalised(inputs, groups),
   },
 };
+
+function withLastAxis(x: Signature): Signature {
+  wanted(x.shape.length > 0, "at least 1 axis", formatShape(x.shape));
+  return x;
+}
 
 function momentsOf(x: Signature, groups: number): Signature {
   const [batch, channels] = rank(x, 4);

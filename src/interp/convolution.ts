@@ -36,6 +36,58 @@ export function convTranspose2d(
   return out;
 }
 
+/** Every product of the convolution, given back to the cell of the map that it came from. */
+export function conv2dInputGradient(
+  node: Node<"conv2dInputGradient">,
+  [gradient, weight]: readonly Values[],
+): Float64Array {
+  const [batch, channels] = node.shape as [number, number];
+  const { height, width, ...steps } = node.attributes;
+  const out = new Float64Array(product(node.shape));
+  eachTap([batch, channels, height, width], gradient!.shape, weight!.shape, steps, (from, to, tap) => {
+    out[from] = out[from]! + gradient!.data[to]! * weight!.data[tap]!;
+  });
+  return out;
+}
+
+/** Every product of the convolution, given back to its weight. */
+export function conv2dWeightGradient(
+  node: Node<"conv2dWeightGradient">,
+  [x, gradient]: readonly Values[],
+): Float64Array {
+  const out = new Float64Array(product(node.shape));
+  eachTap(x!.shape, gradient!.shape, node.shape, node.attributes, (from, to, tap) => {
+    out[tap] = out[tap]! + x!.data[from]! * gradient!.data[to]!;
+  });
+  return out;
+}
+
+/** Visits every product of a convolution by the places of its operands: in the map, the result and the weight. */
+function eachTap(
+  map: readonly number[],
+  result: readonly number[],
+  weight: readonly number[],
+  { stride, padding: [top, left] }: { readonly stride: number; readonly padding: Padding },
+  visit: (from: number, to: number, tap: number) => void,
+): void {
+  const [batch, channels, height, width] = map as [number, number, number, number];
+  const [, outputs, rows, columns] = result as [number, number, number, number];
+  const [, , kh, kw] = weight as [number, number, number, number];
+  for (let plane = 0; plane < batch * outputs; plane++) {
+    const [b, o] = [Math.floor(plane / outputs), plane % outputs];
+    for (let i = 0; i < channels * kh * kw; i++) {
+      const [c, ky, kx] = [Math.floor(i / (kh * kw)), Math.floor(i / kw) % kh, i % kw];
+      for (let cell = 0; cell < rows * columns; cell++) {
+        const y = Math.floor(cell / columns) * stride + ky - top;
+        const z = (cell % columns) * stride + kx - left;
+        if (y < 0 || y >= height || z < 0 || z >= width) continue;
+        const from = ((b * channels + c) * height + y) * width + z;
+        visit(from, plane * rows * columns + cell, o * channels * kh * kw + i);
+      }
+    }
+  }
+}
+
 /** Cross-correlation of plain maps; `shape` is the result's. */
 export function convolve(
   x: Values,

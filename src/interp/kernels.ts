@@ -8,11 +8,22 @@ import {
   toBlocked,
   tokensToBlocked,
 } from "./blocked.ts";
-import { conv2d, convTranspose2d } from "./convolution.ts";
-import { binary, silu, unary } from "./elementwise.ts";
-import { argmin, concat, gather, reduceSum, resizeNearest, slice, transpose } from "./layout.ts";
+import { conv2d, conv2dInputGradient, conv2dWeightGradient, convTranspose2d } from "./convolution.ts";
+import { binary, sigmoid, silu, unary } from "./elementwise.ts";
+import {
+  argmin,
+  concat,
+  expand,
+  gather,
+  place,
+  reduceSum,
+  resizeNearest,
+  scatterAdd,
+  slice,
+  transpose,
+} from "./layout.ts";
 import { groupMoments, groupNorm, layerNorm, rmsNorm } from "./normalization.ts";
-import { attention, matmul } from "./products.ts";
+import { attention, logSoftmax, matmul, softmax } from "./products.ts";
 import { round, type Values, widen } from "./values.ts";
 
 /** The values of a node, row-major, from its inputs'; inputs are never changed, but may be handed on. */
@@ -28,21 +39,35 @@ export const KERNELS: { readonly [K in Exclude<OpName, "input" | "parameter">]: 
   sin: unary(Math.sin),
   cos: unary(Math.cos),
   silu: unary(silu),
+  sigmoid: unary(sigmoid),
+  sqrt: unary(Math.sqrt),
+  abs: unary(Math.abs),
+  sign: unary(Math.sign),
+  maximum: binary(Math.max),
+  detach: (_, [x]) => x!.data,
+  after: (_, [x]) => x!.data,
   cast: (node, [x]) => round(x!, node.dtype),
   matmul,
   conv2d,
   convTranspose2d,
+  conv2dInputGradient,
+  conv2dWeightGradient,
   groupMoments,
   groupNorm,
   layerNorm,
   rmsNorm,
   attention,
+  softmax,
+  logSoftmax,
   gather,
+  scatterAdd,
   argmin,
   reduceSum,
+  expand,
   reshape: (_, [x]) => x!.data,
   transpose,
   slice,
+  place,
   concat,
   resizeNearest,
   toBlocked,

@@ -3,11 +3,13 @@ import { type Node, type SequenceLayout, sequence } from "../graph/mod.ts";
 import { broadcastStrides, copyView } from "./strided.ts";
 import type { Values } from "./values.ts";
 
-/** a [..., m, k] times b [..., k, n], or b [..., n, k] where transposeB is set; leading axes broadcast. */
+/** a [..., m, k] times b [..., k, n], or their transpositions as the attributes say; leading axes broadcast. */
 export function matmul(node: Node<"matmul">, [a, b]: readonly Values[]): Float64Array {
   const lead = node.shape.slice(0, -2);
   const [m, n] = node.shape.slice(-2) as [number, number];
-  const k = a!.shape.at(-1)!;
+  const { transposeA } = node.attributes;
+  const k = a!.shape.at(transposeA ? -2 : -1)!;
+  const rows = transposeA ? transposeMatrices(a!.data, k, m) : a!.data;
   const columns = node.attributes.transposeB ? b!.data : transposeMatrices(b!.data, k, n);
   const startsA = matrixStarts(a!.shape, lead);
   const startsB = matrixStarts(b!.shape, lead);
@@ -15,7 +17,7 @@ export function matmul(node: Node<"matmul">, [a, b]: readonly Values[]): Float64
   for (let at = 0; at < startsA.length; at++) {
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
-        out[(at * m + i) * n + j] = dot(a!.data, startsA[at]! + i * k, columns, startsB[at]! + j * k, k);
+        out[(at * m + i) * n + j] = dot(rows, startsA[at]! + i * k, columns, startsB[at]! + j * k, k);
       }
     }
   }
@@ -44,7 +46,7 @@ export function attention(node: Node<"attention">, [q, k, v, bias]: readonly Val
           const similarity = dot(query.data, row * query.channels + head * depth, key.data, from, depth);
           weights[j] = scale * similarity + (biases?.[score + j] ?? 0);
         }
-        softmax(weights);
+        softmaxRow(weights);
         const to = row * value.channels + head * width;
         for (let j = 0; j < key.length; j++) {
           const from = (b * key.length + j) * value.channels + head * width;
@@ -79,7 +81,28 @@ function matrixStarts(shape: readonly number[], lead: readonly number[]): Float6
   return copyView(starts, 0, lead, broadcastStrides(shape.slice(0, -2), lead));
 }
 
-function softmax(row: Float64Array): void {
+/** Of each last axis. */
+export function softmax(_: unknown, [x]: readonly Values[]): Float64Array {
+  return eachRow(x!, softmaxRow);
+}
+
+/** The logarithm of softmax, of each last axis. */
+export function logSoftmax(_: unknown, [x]: readonly Values[]): Float64Array {
+  return eachRow(x!, (row) => {
+    const most = row.reduce((a, b) => Math.max(a, b));
+    const sum = row.reduce((total, value) => total + Math.exp(value - most), 0);
+    for (let i = 0; i < row.length; i++) row[i] = row[i]! - most - Math.log(sum);
+  });
+}
+
+function eachRow({ shape, data }: Values, change: (row: Float64Array) => void): Float64Array {
+  const out = data.slice();
+  const size = shape.at(-1)!;
+  for (let at = 0; at < out.length; at += size) change(out.subarray(at, at + size));
+  return out;
+}
+
+function softmaxRow(row: Float64Array): void {
   let most = Number.NEGATIVE_INFINITY;
   for (const value of row) most = Math.max(most, value);
   let sum = 0;

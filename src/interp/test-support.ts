@@ -1,17 +1,25 @@
 import { product } from "../base/mod.ts";
 import {
+  add,
   attention,
   buildGraph,
   concat,
+  conv2dInputGradient,
+  conv2dWeightGradient,
   convTranspose2d,
   type Graph,
   type GraphBuilder,
   groupMoments,
+  logSoftmax,
+  matmul,
+  mul,
   OPS,
   type OpName,
   type Padding,
   resizeNearest,
   type SequenceLayout,
+  scatterAdd,
+  softmax,
   type Value,
 } from "../graph/mod.ts";
 import { type DType, float32, type Tensor, tensor } from "../tensor/mod.ts";
@@ -103,6 +111,16 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
   sin: (draw) => draw.builder.apply("sin", [anyFloats(draw)], {}),
   cos: (draw) => draw.builder.apply("cos", [anyFloats(draw)], {}),
   silu: (draw) => draw.builder.apply("silu", [anyFloats(draw)], {}),
+  sigmoid: (draw) => draw.builder.apply("sigmoid", [anyFloats(draw)], {}),
+  sqrt: (draw) => {
+    const x = anyFloats(draw);
+    return draw.builder.apply("sqrt", [add(mul(x, x), 0.1)], {});
+  },
+  abs: (draw) => draw.builder.apply("abs", [anyFloats(draw)], {}),
+  sign: (draw) => draw.builder.apply("sign", [anyFloats(draw)], {}),
+  maximum: (draw) => draw.builder.apply("maximum", broadcasting(draw), {}),
+  detach: (draw) => draw.builder.apply("detach", [anyFloats(draw)], {}),
+  after: (draw) => draw.builder.apply("after", [anyFloats(draw), anyFloats(draw)], {}),
   cast: (draw) => {
     const dtype = draw.pick<DType>(["float16", "float64", "int64", "int32"]);
     return draw.builder.apply("cast", [anyFloats(draw)], { dtype });
@@ -112,7 +130,9 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
     const transposeB = draw.pick([false, true]);
     const [leadA, leadB] = broadcastingShapes(draw, draw.int(0, 2));
     const b = draw.floats([...draw.pick([leadB, []]), ...(transposeB ? [n, k] : [k, n])]);
-    return draw.builder.apply("matmul", [draw.floats([...leadA, m, k]), b], { transposeB });
+    const transposeA = draw.turn([false, false, false, true]);
+    const a = draw.floats([...leadA, ...(transposeA ? [k, m] : [m, k])]);
+    return matmul(a, b, { transposeA, transposeB });
   },
   conv2d: (draw) => {
     const { channels, out, size, kernel, attributes } = convolution(draw);
@@ -128,6 +148,24 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
     const x = draw.floats([draw.int(1, 2), channels, draw.int(1, 5), draw.int(1, 5)]);
     const weight = draw.floats([channels, out, kernel, kernel]);
     return convTranspose2d(x, weight, draw.pick([false, true]) ? draw.floats([out]) : undefined);
+  },
+  conv2dInputGradient: (draw) => {
+    const { channels, out, size, kernel, attributes } = convolution(draw);
+    const [x, weight] = [
+      [draw.int(1, 2), channels, ...size],
+      [out, channels, ...kernel],
+    ] as const;
+    const operands = [x, weight].map((shape) => ({ dtype: "float32", shape }) as const);
+    const gradient = draw.floats(OPS.conv2d.infer(operands, attributes).shape);
+    const [height, width] = size;
+    return conv2dInputGradient(gradient, draw.floats(weight), { ...attributes, height, width });
+  },
+  conv2dWeightGradient: (draw) => {
+    const { channels, out, size, kernel, attributes } = convolution(draw);
+    const x = draw.floats([draw.int(1, 3), channels, ...size]);
+    const weight = { dtype: "float32", shape: [out, channels, ...kernel] } as const;
+    const gradient = draw.floats(OPS.conv2d.infer([x, weight], attributes).shape);
+    return conv2dWeightGradient(x, gradient, { ...attributes, kernel });
   },
   groupMoments: (draw) => {
     const groups = draw.int(1, 4);
@@ -162,6 +200,13 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
     const bias = biasShape && draw.floats(biasShape);
     return attention(q, k, v, bias, { heads, scale: draw.pick([1, 0.35]), queries, keys });
   },
+  softmax: (draw) => softmax(draw.floats(draw.shape(draw.int(1, 4)))),
+  logSoftmax: (draw) => logSoftmax(draw.floats(draw.shape(draw.int(1, 4)))),
+  scatterAdd: (draw) => {
+    const [rows, lead] = [draw.int(1, 9), draw.shape(draw.int(0, 2))];
+    const values = draw.floats([...lead, ...draw.shape(draw.int(0, 2))]);
+    return scatterAdd(values, draw.indices(lead, rows), rows);
+  },
   gather: (draw) => {
     const rows = draw.int(1, 9);
     const table = draw.floats([rows, ...draw.shape(draw.int(0, 2))]);
@@ -171,6 +216,11 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
   reduceSum: (draw) => {
     const shape = draw.shape(draw.int(1, 4));
     return draw.builder.apply("reduceSum", [draw.floats(shape)], { axis: draw.int(0, shape.length - 1) });
+  },
+  expand: (draw) => {
+    const shape = draw.shape(draw.int(1, 4));
+    const thin = shape.map((n) => (draw.int(0, 1) === 0 ? 1 : n)).slice(draw.int(0, shape.length));
+    return draw.builder.apply("expand", [draw.floats(thin)], { shape });
   },
   reshape: (draw) => {
     const [a, b, c] = [draw.int(1, 6), draw.int(1, 6), draw.int(1, 6)];
@@ -189,6 +239,12 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
     const start = draw.int(0, x.shape[axis]! - 1);
     const end = draw.int(start + 1, x.shape[axis]!);
     return draw.builder.apply("slice", [x], { axis, start, end, step: draw.int(1, 3) });
+  },
+  place: (draw) => {
+    const x = draw.floats(draw.shape(draw.int(1, 4)));
+    const [axis, start, step] = [draw.int(0, x.shape.length - 1), draw.int(0, 3), draw.int(1, 3)];
+    const size = start + (x.shape[axis]! - 1) * step + 1 + draw.int(0, 3);
+    return draw.builder.apply("place", [x], { axis, start, step, size });
   },
   concat: (draw) => {
     const shape = draw.shape(draw.int(1, 4));

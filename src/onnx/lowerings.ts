@@ -1,6 +1,8 @@
-import type { Graph, Node, OpName, Padding } from "../graph/mod.ts";
-import { float32 } from "../tensor/mod.ts";
+import { product } from "../base/mod.ts";
+import type { Graph, Node, OpName } from "../graph/mod.ts";
+import { float32, zeros } from "../tensor/mod.ts";
 import { lowerAttention } from "./attention.ts";
+import { convolution, lowerConv2dInputGradient, lowerConv2dWeightGradient } from "./convolution.ts";
 import type { Emitter } from "./emitter.ts";
 import {
   lowerBlockedGroupMoments,
@@ -38,6 +40,13 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
   cos: ({ emit, inputs }) => emit.emit("Cos", inputs),
   // x * sigmoid(1 x): one threaded pass instead of two nodes.
   silu: ({ emit, inputs }) => emit.emit(`${MICROSOFT}:QuickGelu`, inputs, { alpha: { float: 1 } }),
+  sigmoid: ({ emit, inputs }) => emit.emit("Sigmoid", inputs),
+  sqrt: ({ emit, inputs }) => emit.emit("Sqrt", inputs),
+  abs: ({ emit, inputs }) => emit.emit("Abs", inputs),
+  sign: ({ emit, inputs }) => emit.emit("Sign", inputs),
+  maximum: ({ emit, inputs }) => emit.emit("Max", inputs),
+  detach: ({ inputs }) => inputs[0]!,
+  after: lowerAfter,
   cast: ({ emit, node, inputs }) =>
     emit.emit("Cast", inputs, { to: { int: ONNX_TYPE[node.attributes.dtype] } }),
   matmul: lowerMatmul,
@@ -47,6 +56,8 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
     const kernel = graph.nodes[node.inputs[1]!]!.shape.slice(2);
     return emit.emit("ConvTranspose", inputs, { kernel_shape: { ints: kernel }, strides: { ints: kernel } });
   },
+  conv2dInputGradient: lowerConv2dInputGradient,
+  conv2dWeightGradient: lowerConv2dWeightGradient,
   groupMoments: lowerGroupMoments,
   groupNorm: lowerGroupNorm,
   layerNorm: ({ emit, node, inputs }) =>
@@ -60,10 +71,14 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
       epsilon: { float: node.attributes.epsilon },
     }),
   attention: lowerAttention,
+  softmax: ({ emit, inputs }) => emit.emit("Softmax", inputs, { axis: { int: -1 } }),
+  logSoftmax: ({ emit, inputs }) => emit.emit("LogSoftmax", inputs, { axis: { int: -1 } }),
   gather: ({ emit, inputs }) => emit.emit("Gather", inputs, { axis: { int: 0 } }),
+  scatterAdd: lowerScatterAdd,
   argmin: ({ emit, inputs }) => emit.emit("ArgMin", inputs, { axis: { int: -1 }, keepdims: { int: 0 } }),
   reduceSum: ({ emit, node, inputs }) =>
     emit.emit("ReduceSum", [inputs[0]!, emit.integers([node.attributes.axis])], { keepdims: { int: 0 } }),
+  expand: ({ emit, node, inputs }) => emit.emit("Expand", [inputs[0]!, emit.integers(node.shape)]),
   reshape: ({ emit, node, inputs }) => emit.emit("Reshape", [inputs[0]!, emit.integers(node.shape)]),
   transpose: ({ emit, node, inputs }) =>
     emit.emit("Transpose", inputs, { perm: { ints: node.attributes.order } }),
@@ -71,6 +86,7 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
     const { axis, start, end, step } = node.attributes;
     return emit.emit("Slice", [inputs[0]!, ...[start, end, axis, step].map((n) => emit.integers([n]))]);
   },
+  place: lowerPlace,
   concat: ({ emit, node, inputs }) => emit.emit("Concat", inputs, { axis: { int: node.attributes.axis } }),
   resizeNearest: ({ emit, node, inputs }) => {
     const { factor } = node.attributes;
@@ -100,18 +116,15 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
   blockedGroupNorm: lowerBlockedGroupNorm,
 };
 
-function convolution(kernel: readonly number[], { stride, padding }: { stride: number; padding: Padding }) {
-  return {
-    kernel_shape: { ints: kernel },
-    strides: { ints: [stride, stride] },
-    pads: { ints: padding },
-  };
-}
-
 /** A weight as the right side goes to Gemm, which reads it as it lies; anything else to a batched product. */
 function lowerMatmul({ emit, graph, node, inputs }: LoweringContext<"matmul">): string {
   const [a, b] = node.inputs.map((id) => graph.nodes[id]!) as [Node, Node];
-  const { transposeB } = node.attributes;
+  const { transposeA, transposeB } = node.attributes;
+  if (transposeA) {
+    const attributes = { transA: { int: 1 }, transB: { int: transposeB ? 1 : 0 } };
+    const isPlain = a.shape.length === 2 && b.shape.length === 2;
+    return emit.emit(isPlain ? "Gemm" : `${MICROSOFT}:FusedMatMul`, inputs, attributes);
+  }
   if (!transposeB) return emit.emit("MatMul", inputs);
   if (b.shape.length !== 2) return emit.emit(`${MICROSOFT}:FusedMatMul`, inputs, { transB: { int: 1 } });
   const inner = a.shape[a.shape.length - 1]!;
@@ -119,4 +132,49 @@ function lowerMatmul({ emit, graph, node, inputs }: LoweringContext<"matmul">): 
     a.shape.length === 2 ? inputs[0]! : emit.emit("Reshape", [inputs[0]!, emit.integers([-1, inner])]);
   const product = emit.emit("Gemm", [rows, inputs[1]!], { transB: { int: 1 } });
   return a.shape.length === 2 ? product : emit.emit("Reshape", [product, emit.integers(node.shape)]);
+}
+
+/**
+ * A view whose shape is computed from the second operand's, so that nothing of what follows can run before it:
+ * ONNX has no other way to say so. The values are not copied.
+ */
+function lowerAfter({ emit, node, inputs }: LoweringContext<"after">): string {
+  const sizes = emit.emit("Shape", [inputs[1]!]);
+  const nothing = emit.emit("ReduceSum", [emit.emit("Mul", [sizes, emit.integers([0])]), emit.integers([0])]);
+  return emit.emit("Reshape", [inputs[0]!, emit.emit("Add", [emit.integers(node.shape), nothing])]);
+}
+
+/** By elements: the runtime adds those in turn, while it adds rows with equal indices at the same time. */
+function lowerScatterAdd({ emit, graph, node, inputs }: LoweringContext<"scatterAdd">): string {
+  const count = product(graph.nodes[node.inputs[1]!]!.shape);
+  const size = product(node.shape.slice(1));
+  const rows = emit.emit("Reshape", [inputs[0]!, emit.integers([count, size])]);
+  const column = emit.emit("Reshape", [inputs[1]!, emit.integers([count, 1])]);
+  const places = emit.emit("Expand", [column, emit.integers([count, size])]);
+  const zero = emit.constant(zeros(node.dtype, [1, 1]));
+  const table = emit.emit("Expand", [zero, emit.integers([node.attributes.rows, size])]);
+  const sums = emit.emit("ScatterElements", [table, places, rows], {
+    axis: { int: 0 },
+    reduction: { string: "add" },
+  });
+  return emit.emit("Reshape", [sums, emit.integers(node.shape)]);
+}
+
+function lowerPlace({ emit, graph, node, inputs }: LoweringContext<"place">): string {
+  const { axis, start, step, size } = node.attributes;
+  const { shape } = graph.nodes[node.inputs[0]!]!;
+  const count = shape[axis]!;
+  const pad = (x: string, at: number, before: number, after: number) =>
+    emit.emit("Pad", [x, emit.integers([before, after]), "", emit.integers([at])]);
+  if (step === 1) return pad(inputs[0]!, axis, start, size - start - count);
+  // Each value with the zeros that follow it, less those past the last one, or with those still missing.
+  const apart = emit.emit("Reshape", [
+    inputs[0]!,
+    emit.integers([...shape.slice(0, axis + 1), 1, ...shape.slice(axis + 1)]),
+  ]);
+  const spaced = emit.emit("Reshape", [
+    pad(apart, axis + 1, 0, step - 1),
+    emit.integers(shape.with(axis, count * step)),
+  ]);
+  return pad(spaced, axis, start, size - start - count * step);
 }

@@ -1,6 +1,7 @@
 export { chunkAttention } from "./attention.ts";
 export { foldConstants } from "./constants.ts";
 export { blockedLayout } from "./layout.ts";
+export { feedParameters } from "./parameters.ts";
 export { type Pass, runPasses } from "./pass.ts";
 export { removeDeadNodes, type SplitGraph, splitGraph } from "./split.ts";
 export { stripeMaps } from "./stripes.ts";

@@ -1,0 +1,2 @@
+export { type GradientRequest, gradients } from "./gradients.ts";
+export { RULES } from "./rules.ts";
