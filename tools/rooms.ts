@@ -17,6 +17,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/nn": ["graph", "tensor"],
   "src/models": ["nn", "graph", "tensor"],
   "src/diffusion": ["random", "tensor"],
+  "src/scenes": ["checkpoint", "image", "random", "tensor"],
   "src/adapters": ["checkpoint", "graph", "interp", "passes", "tensor"],
   "src/pipelines": [
     "models",

@@ -26,6 +26,7 @@ export const ERRORS = {
   disk_full: { fault: "environment" },
   device_absent: { fault: "user" },
   engine_died: { fault: "environment" },
+  program_failed: { fault: "environment" },
   result_not_finite: { fault: "environment" },
   result_constant: { fault: "environment" },
   graph_invalid: { fault: "internal" },

@@ -1,0 +1,14 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { parseSubjects, type Subject } from "./subjects.ts";
+
+/** The list of subjects that comes along. */
+export const SUBJECTS_FILE = fileURLToPath(new URL("../../../data/nano/subjects.json", import.meta.url));
+
+/** Where the icons and their drawings are kept unless told otherwise. */
+export const SCENES_CACHE = fileURLToPath(new URL("../../../data/nano/.kandinsky", import.meta.url));
+
+/** The subjects of our nano model, held-out ones too. */
+export async function readSubjects(): Promise<readonly Subject[]> {
+  return parseSubjects(JSON.parse(await readFile(SUBJECTS_FILE, "utf8")), SUBJECTS_FILE);
+}
