@@ -27,7 +27,7 @@ export function median(values: readonly number[]): number {
 
 const WATCH_MILLISECONDS = 50;
 
-/** Looks at the engine's memory all the time until `stop`. */
+/** Looks at the engine's memory all the time until `stop`. That slows two cores down: nothing is timed meanwhile. */
 export function watchMemory(engine: Engine): { stop(ready: number): Promise<Footprint> } {
   let peakPrivateBytes = 0;
   const look = async () => {

@@ -90,6 +90,7 @@ async function measure(job: Job<"movq">, one: MovqCase) {
   const output = (await run(x)) as Tensor<"float32">;
   const firstSeconds = [(performance.now() - start) / 1000];
   checkFinite(`MoVQ ${one.name}`, output);
+  const footprint = await memory.stop(ready);
   const seconds = await repeated(one.repeats, () => run(x));
   const whole = graph(config, { batch: 1, height: one.height / cell, width: one.width / cell });
   const result: MovqResult = {
@@ -99,7 +100,7 @@ async function measure(job: Job<"movq">, one: MovqCase) {
     seconds,
     referenceFlops: graphFlops(whole),
     executedFlops: graphFlops(foldPart(runPasses(whole, passes), part).graph),
-    ...(await memory.stop(ready)),
+    ...footprint,
   };
   return { output, result };
 }

@@ -28,6 +28,7 @@ export const visitText: Visit<"text"> = async (job, tell) => {
     const hidden = await encodeText(workshop, part, config, plan);
     checkFinite(`text encoder, ${one.name}`, hidden);
     outputs.push({ name: one.name, tensor: hidden });
+    const footprint = await memory.stop(ready);
     const wholeSeconds = await repeated(one.repeats, () => encodeText(workshop, part, config, plan));
 
     const graph = t5Graph(config, 1, tokens, { from: 0, to: config.numLayers });
@@ -43,7 +44,7 @@ export const visitText: Visit<"text"> = async (job, tell) => {
       seconds,
       referenceFlops: flops,
       executedFlops: flops,
-      ...(await memory.stop(ready)),
+      ...footprint,
     });
   }
   await writeSafetensors(job.outputs, outputs, {});

@@ -63,11 +63,14 @@ async function measure(job: Job<"unet">, one: UNetCase, tell: (line: string) => 
   const ready = (await engine.memory()).privateBytes;
 
   let output: Tensor<"float32"> | undefined;
-  const prologueSeconds: number[] = [];
-  let seconds: number[] = [];
   if (one.repeats > 0) {
     output = await prepared.evaluate(sample, 0);
     checkFinite(`U-Net ${one.name}`, output);
+  }
+  const footprint = await memory.stop(ready);
+  const prologueSeconds: number[] = [];
+  let seconds: number[] = [];
+  if (one.repeats > 0) {
     for (let i = 0; i < one.repeats; i++) {
       await prepared.release();
       const again = await timed(prepare);
@@ -84,7 +87,7 @@ async function measure(job: Job<"unet">, one: UNetCase, tell: (line: string) => 
     prologueSeconds,
     seconds,
     ...workOf(one, config, part, passes),
-    ...(await memory.stop(ready)),
+    ...footprint,
   };
   return { output, result };
 }

@@ -40,11 +40,22 @@ export class Emitter {
     inputs: readonly string[],
     attributes: Readonly<Record<string, AttributeValue>> = {},
   ): string {
+    return this.emitAll(op, inputs, 1, attributes)[0]!;
+  }
+
+  /** Adds a node of `count` results and returns their names. */
+  emitAll(
+    op: string,
+    inputs: readonly string[],
+    count: number,
+    attributes: Readonly<Record<string, AttributeValue>>,
+  ): string[] {
     const [opType, domain = ""] = op.split(":").reverse() as [string, string?];
     const name = `${this.#prefix}/${opType}_${this.nodes.length}`;
     const attribute = Object.entries(attributes).map(([key, value]) => attributeProto(key, value));
-    this.nodes.push({ opType, domain, name, input: inputs, output: [name], attribute });
-    return name;
+    const output = Array.from({ length: count }, (_, i) => (i === 0 ? name : `${name}.${i}`));
+    this.nodes.push({ opType, domain, name, input: inputs, output, attribute });
+    return output;
   }
 
   /** A small constant stored in the model itself. */

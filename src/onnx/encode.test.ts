@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { add, buildGraph, type Graph, matmul, mul } from "../graph/mod.ts";
+import { add, buildGraph, type Graph, matmul, mul, slice } from "../graph/mod.ts";
 import { type Engine, startEngine } from "../runtime/mod.ts";
 import { float32, type Tensor } from "../tensor/mod.ts";
 import { encodeOnnx, type WeightPlace } from "./mod.ts";
@@ -137,4 +137,20 @@ test("encodeOnnx gives the same bytes for the same graph", () => {
 test("encodeOnnx names nodes after the graph's, for the runtime's messages", () => {
   const graph = buildGraph((builder) => ({ y: add(builder.input("x", "float32", [2]), 1) }));
   expect(new TextDecoder("latin1").decode(encodeOnnx(graph, noWeights))).toContain("2/Add_0");
+});
+
+test("encodeOnnx cuts a tensor whole with one Split, and leaves cuts with a gap alone", async () => {
+  const graph = buildGraph((builder) => {
+    const input = builder.input("x", "float32", [2, 3]);
+    const rest = slice(input, 0, 1, 2);
+    return { c: slice(input, 1, 1, 3), a: slice(input, 1, 0, 1), rest: add(rest, rest) };
+  });
+  const operations = new TextDecoder("latin1")
+    .decode(encodeOnnx(graph, noWeights))
+    .match(/\/(Split|Slice)_/g);
+  expect(new Set(operations)).toEqual(new Set(["/Split_", "/Slice_"]));
+  const { a, c, rest } = await run(graph, { x }, ["a", "c", "rest"]);
+  expect([...a!.data]).toEqual([1, 4]);
+  expect([...c!.data]).toEqual([2, 3, 5, 6]);
+  expect([...rest!.data]).toEqual([8, 10, 12]);
 });

@@ -4,6 +4,7 @@ import { Emitter, type WeightPlace } from "./emitter.ts";
 import { LOWERINGS, type Lowering, type SourceOp } from "./lowerings.ts";
 import { byDepth } from "./order.ts";
 import { encodeModel, ONNX_TYPE, type ValueInfoProto } from "./proto.ts";
+import { emitSplit, wholeCuts } from "./splits.ts";
 
 /**
  * The ONNX model of a graph, with static shapes. Weights stay outside: `placeOf` says in which file below
@@ -12,17 +13,15 @@ import { encodeModel, ONNX_TYPE, type ValueInfoProto } from "./proto.ts";
 export function encodeOnnx(graph: Graph, placeOf: (parameter: string) => WeightPlace): Uint8Array {
   const emit = new Emitter();
   const names: string[] = [];
+  const pieces = wholeCuts(graph);
   graph.nodes.forEach((node, id) => {
+    // A piece that an earlier one was cut out together with.
+    if (names[id] !== undefined) return;
     emit.enter(`${id}`);
-    names.push(
-      lower(
-        emit,
-        graph,
-        node,
-        node.inputs.map((input) => names[input]!),
-        placeOf,
-      ),
-    );
+    const inputs = node.inputs.map((input) => names[input]!);
+    const cut = pieces.get(id);
+    if (cut === undefined) names[id] = lower(emit, graph, node, inputs, placeOf);
+    else for (const [piece, name] of emitSplit(emit, inputs[0]!, cut)) names[piece] = name;
   });
   const outputs = [...graph.outputs].map(([name, id]) => {
     // A result needs a name of its own, which a node's result or an input does not have.

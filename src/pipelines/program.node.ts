@@ -78,7 +78,11 @@ async function loadPlaced(
     // The graph is already what shall run. Every optimisation of the runtime here would copy weights.
     optimization: "disabled",
     arena,
-    sessionConfig: { "session.disable_prepacking": "1" },
+    sessionConfig: {
+      "session.disable_prepacking": "1",
+      // Threads of a program that ran would otherwise spin for some 30 ms beside those of the next one.
+      "session.force_spinning_stop": "1",
+    },
   });
 }
 
