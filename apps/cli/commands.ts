@@ -17,5 +17,6 @@ export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   lora: async () => (await import("./commands/lora.ts")).lora,
   convert: async () => (await import("./commands/convert.ts")).convert,
+  masks: async () => (await import("./commands/masks.ts")).masks,
   inspect: async () => (await import("./commands/inspect.ts")).inspect,
 };

@@ -25,6 +25,7 @@ export const en = {
     repeat: "draw a picture again from the settings stored in it",
     doctor: "tell what this machine can do",
     lora: "look into a LoRA file, or merge it into a copy of a U-Net",
+    masks: "draw masks as inpainting is trained with, to look at",
     inspect: "print a model's parts, shapes, parameters, work and memory",
     convert: "make safetensors of .pt and .bin files, running nothing in them",
   },
@@ -195,6 +196,24 @@ export const en = {
     wrote: (path: string, tensors: string, bytes: string) => `${path}: ${tensors} tensors, ${bytes}`,
     dropped: (count: number) => `left out, as the encoder does not use them: ${count} tensors`,
     missingConfig: (path: string) => `put the model's configuration there too: ${path}`,
+  },
+  masks: {
+    usage: "OUT [options]",
+    output:
+      "a new folder for the masks (white is hole), what each was drawn from as JSON, and one sheet of all",
+    kind: (names: string) => `one of ${names}`,
+    count: "how many",
+    size: "size in pixels, such as 512x768",
+    seed: "start of the randomness: equal seeds give equal masks",
+    examples: [
+      ["kandinsky masks masks --count 64", "the mixture that training draws from"],
+      ["kandinsky masks strokes --kind lama-thin --size 512x512 --seed 7", "one kind"],
+    ],
+    drawing: "drawing",
+    wrote: (count: string, folder: string, sheet: string) =>
+      `${count} masks in ${folder}, all on one sheet: ${sheet}`,
+    holes: (mean: string, low: string, middle: string, high: string) =>
+      `holes: mean ${mean}, median ${middle}; nine in ten from ${low} to ${high} of the picture`,
   },
   run: {
     notices: {

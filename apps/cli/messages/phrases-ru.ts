@@ -210,6 +210,18 @@ export const PHRASES_RU: readonly Phrase[] = [
   ],
   ["choose another name", "выберите другое имя"],
   ["the engine's process ended", "процесс вычислений прервался"],
+  // Masks.
+  ["unknown kind of mask", "неизвестный вид масок"],
+  ["masks of the kind {} take their shape from pictures", "маски вида {} берут форму из картин"],
+  ["pictures with transparent background", "картины с прозрачным фоном"],
+  ["no mask of the kind {} came out with a useful hole", "ни одна маска вида {} не дала годной дыры"],
+  ["take a larger size", "возьмите больший размер"],
+  ["the masks are too large", "маски слишком велики"],
+  ["at most {} million pixels", "не больше {} миллионов пикселей"],
+  ["cannot make the output folder", "папку для вывода не создать"],
+  ["the output folder is not empty", "папка для вывода не пуста"],
+  ["name another folder", "назовите другую папку"],
+  ["name a new folder", "назовите новую папку"],
   // Conversion.
   ["the file is refused, nothing of it was run", "файл отклонён, ничего из него не запускалось"],
   ["{}, byte {} of the pickle", "{}, байт {} в pickle"],

@@ -32,6 +32,7 @@ export const ru: Messages = {
     repeat: "нарисовать картину ещё раз по настройкам, записанным в ней",
     doctor: "рассказать, что умеет эта машина",
     lora: "рассмотреть файл LoRA или влить его в копию U-Net",
+    masks: "нарисовать маски, на каких учится дорисовка, чтобы их рассмотреть",
     inspect: "показать части модели, формы, параметры, объём счёта и память",
     convert: "сделать safetensors из файлов .pt и .bin, ничего в них не запуская",
   },
@@ -203,6 +204,23 @@ export const ru: Messages = {
     wrote: (path, tensors, bytes) => `${path}: тензоров ${tensors}, ${bytes}`,
     dropped: (count) => `пропущено, кодировщику это не нужно: тензоров ${count}`,
     missingConfig: (path) => `положите туда и настройки модели: ${path}`,
+  },
+  masks: {
+    usage: "ПАПКА [параметры]",
+    output: "новая папка: маски (белое — дыра), JSON с тем, из чего каждая нарисована, и все на одном листе",
+    kind: (names) => `один из: ${names}`,
+    count: "сколько масок",
+    size: "размер в пикселях, например 512x768",
+    seed: "начало случайности: одинаковые дают одинаковые маски",
+    examples: [
+      ["kandinsky masks masks --count 64", "смесь, на которой идёт обучение"],
+      ["kandinsky masks strokes --kind lama-thin --size 512x512 --seed 7", "один вид"],
+    ],
+    drawing: "рисую",
+    wrote: (count, folder, sheet) =>
+      `${count} ${form(Number(count.replace(/\D/g, "")), "маска", "маски", "масок")} в ${folder}, все на листе ${sheet}`,
+    holes: (mean, low, middle, high) =>
+      `дыры: в среднем ${mean}, медиана ${middle}; девять из десяти — от ${low} до ${high} картины`,
   },
   run: {
     notices: {
