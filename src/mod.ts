@@ -24,6 +24,7 @@ export {
   makeMask,
 } from "./masks/mod.ts";
 export {
+  type EditRequest,
   EMBEDDED_MODEL,
   type Estimate,
   type GenerateEvent,
@@ -38,8 +39,12 @@ export {
   type ModelInfo,
   type ModelReport,
   type Notice,
+  type OpenFile,
+  type Operation,
   type PartReport,
   type PictureJob,
+  type PictureRequest,
+  type PictureSource,
   packedBytes,
   type RunState,
   removePacked,

@@ -1,5 +1,5 @@
 import { KandinskyError } from "../../src/base/mod.ts";
-import type { GenerateRequest } from "../../src/mod.ts";
+import type { EditRequest, GenerateRequest } from "../../src/mod.ts";
 import { type Context, styled } from "./context.ts";
 import { translate } from "./messages/phrases.ts";
 
@@ -7,7 +7,11 @@ import { translate } from "./messages/phrases.ts";
 const EXIT_CODES = { user: 2, environment: 3, internal: 1, cancelled: 130 } as const;
 
 /** How the command line calls the fields of a request. */
-const FLAGS: Readonly<Record<keyof GenerateRequest, string>> = {
+const FLAGS: Readonly<Record<keyof (GenerateRequest & EditRequest), string>> = {
+  operation: "operation",
+  image: "PICTURE",
+  strength: "--strength",
+  strengthAs: "--strength-as",
   prompt: "PROMPT",
   negative: "--negative",
   width: "--size",

@@ -60,9 +60,9 @@ test.each(["webp", "jpeg"])(
 test("kandinsky repeat warns, and --resume refuses, where a model of the same name has other weights", async () => {
   const folder = copyOfTiny(temporaryFolder());
   const cwd = temporaryFolder();
-  const { info, job } = await Kandinsky3.load({ model: folder }).then((model) => ({
+  const { info, job } = await Kandinsky3.load({ model: folder }).then(async (model) => ({
     info: model.info,
-    job: model.resolve({ prompt: "x", seed: 0, steps: 1 }),
+    job: await model.resolve({ prompt: "x", seed: 0, steps: 1 }),
   }));
   await drawn(["generate", "x", "--model", folder, "--steps", "1"], { cwd });
   const output = { pattern: join(cwd, "a.png"), format: "png", overwrite: false } as const;

@@ -20,6 +20,7 @@ export const ERRORS = {
   tokenizer_missing: { fault: "user" },
   null_embedding_missing: { fault: "user" },
   size_unit: { fault: "user" },
+  picture_unfit: { fault: "user" },
   memory_exceeded: { fault: "user" },
   output_unwritable: { fault: "user" },
   output_exists: { fault: "user" },

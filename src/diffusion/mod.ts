@@ -32,11 +32,13 @@ export {
   addNoise,
   CLEAN,
   cosineSchedule,
+  kandinsky22Schedule,
   levelAt,
   linearSchedule,
   type NoiseLevel,
   type Schedule,
   scaledLinearSchedule,
   scheduleOf,
+  strengthFromEqualSnr,
 } from "./schedule.ts";
 export { FLASH_TIMES, firstStepForStrength, gridTimes, nativeTimes } from "./timesteps.ts";

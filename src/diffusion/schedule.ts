@@ -90,11 +90,16 @@ export function sigmaOf(level: NoiseLevel): number {
 
 /** The level with this sigma; its time is interpolated in log sigma between trained timesteps and held at the ends. */
 export function levelWithSigma(schedule: Schedule, sigma: number): NoiseLevel {
-  const logs = Array.from(schedule.alphasCumprod, (a) => Math.log((1 - a) / a) / 2);
+  const logs = Array.from(schedule.alphasCumprod, logSigma);
   const wanted = Math.log(sigma);
   const above = logs.findIndex((log) => log >= wanted);
   const scale = Math.sqrt(1 + sigma ** 2);
   return { time: timeBetween(logs, wanted, above), signal: 1 / scale, noise: sigma / scale };
+}
+
+/** Of a cumulative alpha: the logarithm of noise over signal. */
+function logSigma(a: number): number {
+  return Math.log((1 - a) / a) / 2;
 }
 
 function timeBetween(logs: readonly number[], wanted: number, above: number): number {
@@ -107,4 +112,24 @@ function timeBetween(logs: readonly number[], wanted: number, above: number): nu
 /** Forward process: a clean latent with `eps` ~ N(0,1) added up to `level`. Image-to-image enters its ladder so. */
 export function addNoise(x0: Latent, eps: Latent, level: NoiseLevel): Latent {
   return combine([level.signal, x0], [level.noise, eps]);
+}
+
+/** The decoder of Kandinsky 2.2: betas evenly from 0.00085 to 0.012. */
+export function kandinsky22Schedule(): Schedule {
+  return linearSchedule(0.00085, 0.012);
+}
+
+/**
+ * The strength of image-to-image on schedule `to` that keeps as much of the picture as `strength` did on `from`: equal
+ * cumulative alphas, hence an equal ratio of signal to noise. A strength is a timestep over the number of timesteps;
+ * between trained timesteps the logarithm of that ratio is interpolated. `strength` in [0,1].
+ */
+export function strengthFromEqualSnr(strength: number, from: Schedule, to: Schedule): number {
+  const last = from.alphasCumprod.length - 1;
+  const time = Math.min(strength * from.alphasCumprod.length, last);
+  const [below, above] = [Math.floor(time), Math.min(Math.floor(time) + 1, last)].map((t) =>
+    logSigma(from.alphasCumprod[t]!),
+  ) as [number, number];
+  const sigma = Math.exp(below + (time - Math.floor(time)) * (above - below));
+  return levelWithSigma(to, sigma).time / to.alphasCumprod.length;
 }

@@ -1,6 +1,7 @@
+import { crc32 } from "node:zlib";
 import sharp from "sharp";
 import { expect, test } from "vitest";
-import { decodePicture, encodePicture, encodePixels, resizePicture } from "./codec.ts";
+import { decodePicture, encodePicture, encodePixels, readPicture, resizePicture } from "./codec.ts";
 import { gradient, metadataOf, worstDifference } from "./test-support.ts";
 
 const PICTURE = gradient(48, 32);
@@ -94,4 +95,71 @@ test("resizePicture keeps places", async () => {
   const [left, right] = [small.data[0]!, small.data[3 * 19]!];
   expect(left).toBeLessThan(10);
   expect(right).toBeGreaterThan(145);
+});
+
+test("readPicture gives transparency beside the colours on white, and none where all is opaque", async () => {
+  const pixels = Uint8Array.from([255, 0, 0, 255, 0, 0, 255, 0]);
+  const raw = { raw: { width: 2, height: 1, channels: 4 } } as const;
+  const { picture, alpha } = await readPicture(await sharp(pixels, raw).png().toBuffer());
+  expect([...picture.data]).toEqual([255, 0, 0, 255, 255, 255]);
+  expect([...alpha!]).toEqual([255, 0]);
+  pixels[7] = 255;
+  const opaque = await readPicture(await sharp(pixels, raw).png().toBuffer());
+  expect([...opaque.picture.data]).toEqual([255, 0, 0, 0, 0, 255]);
+  expect(opaque.alpha).toBeUndefined();
+});
+
+test("readPicture makes RGB of CMYK", async () => {
+  const cmyk = await sharp({ create: { width: 4, height: 3, channels: 3, background: "#d02020" } })
+    .toColourspace("cmyk")
+    .jpeg({ quality: 100 })
+    .toBuffer();
+  expect((await sharp(cmyk).metadata()).space).toBe("cmyk");
+  const { picture } = await readPicture(cmyk);
+  expect([picture.width, picture.height, picture.data.length]).toEqual([4, 3, 36]);
+  const [red, green, blue] = picture.data;
+  expect(red! - Math.max(green!, blue!), `rgb(${red}, ${green}, ${blue})`).toBeGreaterThan(80);
+});
+
+/** Two frames of 4x3 pixels, one above the other as sharp wants them. */
+const frames = () =>
+  sharp(
+    Uint8Array.from({ length: 72 }, (_, i) => 3 * i),
+    {
+      raw: { width: 4, height: 6, channels: 3, pageHeight: 3 },
+    },
+  );
+
+test("readPicture refuses animations and says what to do", async () => {
+  for (const bytes of [await frames().webp({ loop: 0 }).toBuffer(), await frames().gif().toBuffer()]) {
+    const error = await readPicture(bytes, "film.webp").catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "picture_unfit", parts: { where: "film.webp", seen: "2 frames" } });
+    expect(String(error)).toContain("save the frame");
+  }
+  const png = Buffer.from(await encodePixels(PICTURE, "png"));
+  // An animation control chunk right behind the header makes a PNG an animated one.
+  const control = Buffer.from("00000008" + "6163544c" + "0000000200000000" + "00000000", "hex");
+  const animated = Buffer.concat([png.subarray(0, 33), control, png.subarray(33)]);
+  await expect(readPicture(animated)).rejects.toMatchObject({ code: "picture_unfit" });
+});
+
+test("readPicture refuses pictures of too many pixels by their header, and what is no picture", async () => {
+  const png = Buffer.from(await encodePixels(PICTURE, "png"));
+  png.writeUInt32BE(50_000, 16);
+  png.writeUInt32BE(40_000, 20);
+  // The header's checksum, so that the size is the only thing wrong.
+  png.writeUInt32BE(crc32(png.subarray(12, 29)), 29);
+  await expect(readPicture(png, "bomb.png")).rejects.toMatchObject({
+    code: "picture_unfit",
+    parts: { where: "bomb.png", seen: "50000x40000" },
+  });
+  const drawing = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>');
+  await expect(readPicture(drawing)).rejects.toMatchObject({
+    code: "file_corrupt",
+    message: expect.stringContaining("svg"),
+  });
+  const whole = await encodePixels(PICTURE, "png");
+  const cut = whole.slice(0, whole.length / 2);
+  await expect(readPicture(cut)).rejects.toMatchObject({ code: "file_corrupt" });
+  await expect(readPicture(new Uint8Array())).rejects.toMatchObject({ code: "file_corrupt" });
 });

@@ -1,5 +1,5 @@
 import { KandinskyError, roundHalfEven } from "../base/mod.ts";
-import { formatShape, type Tensor } from "../tensor/mod.ts";
+import { formatShape, type Tensor, tensor } from "../tensor/mod.ts";
 
 /** 8-bit sRGB pixels: row-major, three bytes a pixel, so byte `3 * (y * width + x)` is the red of (x, y). */
 export interface Picture {
@@ -32,6 +32,18 @@ export function pictureFromTensor(t: Tensor<"float32">, rounding: Rounding): Pic
     }
   }
   return { width, height, data };
+}
+
+/** The picture as an encoder gets it, [1,3,H,W] in [-1,1], in the float32 arithmetic of both reference pipelines. */
+export function tensorFromPicture({ width, height, data }: Picture): Tensor<"float32"> {
+  const size = width * height;
+  const values = new Float32Array(3 * size);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let i = 0; i < size; i++) {
+      values[channel * size + i] = Math.fround(Math.fround(data[3 * i + channel]! / 255) * 2) - 1;
+    }
+  }
+  return tensor("float32", [1, 3, height, width], values);
 }
 
 /** Throws `result_constant` where every pixel has one colour: no prompt asks for that, a broken model does it. */

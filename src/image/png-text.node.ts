@@ -12,6 +12,18 @@ export function isPng(bytes: Uint8Array): boolean {
   return startsWith(bytes, SIGNATURE);
 }
 
+/** Whether a PNG has frames: its control chunk acTL must come before the pixels (PNG specification, third edition). */
+export function isAnimatedPng(bytes: Uint8Array): boolean {
+  if (!isPng(bytes)) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = SIGNATURE.length; at + 8 <= bytes.length; at += 12 + view.getUint32(at)) {
+    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    if (type === "acTL") return true;
+    if (type === "IDAT") return false;
+  }
+  return false;
+}
+
 /**
  * The PNG with text chunks added in the given order (PNG specification, 11.3.4): tEXt where the text is
  * Latin-1, else uncompressed iTXt in UTF-8, which is the choice Pillow makes and every reader knows.

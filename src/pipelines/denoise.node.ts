@@ -3,16 +3,18 @@ import {
   denoiserOf,
   dynamicThreshold,
   hardClip,
+  type Ladder,
   type Limiter,
   type Network,
   PROFILES,
   type ProfileName,
+  planLadder,
   type SchedulerConfig,
   unlimited,
 } from "../diffusion/mod.ts";
-import { concatRows, row, type Tensor } from "../tensor/mod.ts";
+import { concatRows, row, type Tensor, tensor } from "../tensor/mod.ts";
 import { isFinite32, notFinite } from "./blame.node.ts";
-import type { Job } from "./request.ts";
+import type { BaseJob, Job } from "./job.ts";
 import { finishContext, projectionInput, type TextPlan } from "./text.ts";
 import type { PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
 
@@ -34,18 +36,27 @@ export async function contextOf(
 
 /** What of a job a denoiser needs to know. */
 export type DenoisingSettings = Pick<
-  Job,
+  BaseJob,
   "profile" | "sampler" | "guidance" | "guidanceRescale" | "guidanceInterval" | "threshold" | "clip"
 >;
 
-/** The denoiser of a prepared batch: guidance where the plan has unconditional halves, and the job's limit of x0. */
+/** The noise levels that a job goes through. */
+export function ladderOf(job: Job, scheduler: SchedulerConfig): Ladder {
+  return planLadder(job.sampler, scheduler, job);
+}
+
+/**
+ * The denoiser of a prepared batch: guidance where the plan has unconditional halves, and the job's limit of x0.
+ * `extra` [1,D,H,W] is what a U-Net for inpainting gets behind the latent's channels, in both halves.
+ */
 export function denoiserOfBatch(
   prepared: PreparedUNet,
   plan: TextPlan,
   settings: DenoisingSettings,
   scheduler: SchedulerConfig,
+  extra?: Tensor<"float32">,
 ): Denoiser {
-  return denoiserOf(networkOf(prepared, plan), {
+  return denoiserOf(networkOf(prepared, plan, extra), {
     prediction: scheduler.prediction,
     limit: limitOf(settings, scheduler),
     ...(plan.unconditional.length === 0 ? {} : { guidance: guidanceOf(settings) }),
@@ -56,10 +67,11 @@ export function denoiserOfBatch(
  * The network of a prepared batch. Its rows are the unconditional halves, then the conditional ones; where a
  * step is not guided their results are simply not used.
  */
-function networkOf(prepared: PreparedUNet, plan: TextPlan): Network {
+function networkOf(prepared: PreparedUNet, plan: TextPlan, extra: Tensor<"float32"> | undefined): Network {
   const count = plan.conditional.length;
   return async (x, { index }) => {
-    const sample = plan.unconditional.length === 0 ? x : concatRows([x, x]);
+    const input = extra === undefined ? x : withChannels(x, extra);
+    const sample = plan.unconditional.length === 0 ? input : concatRows([input, input]);
     const prediction = await prepared.evaluate(sample, index);
     if (!isFinite32(prediction))
       throw notFinite("the U-Net's result is not finite", await prepared.blame(sample, index));
@@ -69,6 +81,19 @@ function networkOf(prepared: PreparedUNet, plan: TextPlan): Network {
       conditional: rows(prediction, count, 2 * count),
     };
   };
+}
+
+/** Every row of [B,C,H,W] with the channels of [1,D,H,W] behind its own. */
+function withChannels(x: Tensor<"float32">, extra: Tensor<"float32">): Tensor<"float32"> {
+  const [batch, channels, ...map] = x.shape as [number, number, number, number];
+  const size = x.data.length / batch;
+  const data = new Float32Array(x.data.length + batch * extra.data.length);
+  for (let k = 0; k < batch; k++) {
+    const at = k * (size + extra.data.length);
+    data.set(x.data.subarray(k * size, (k + 1) * size), at);
+    data.set(extra.data, at + size);
+  }
+  return tensor("float32", [batch, channels + extra.shape[1]!, ...map], data);
 }
 
 function rows(t: Tensor<"float32">, from: number, to: number): Tensor<"float32"> {

@@ -7,9 +7,10 @@ import { encodeOnnx } from "../onnx/mod.ts";
 import type { Engine } from "../runtime/mod.ts";
 import { zeros } from "../tensor/mod.ts";
 import { type StageReport, stageCosts, type WorkSize } from "./costs.node.ts";
+import { ladderOf } from "./denoise.node.ts";
+import type { BaseJob, Job } from "./job.ts";
 import type { OpenedModel } from "./model.node.ts";
 import type { BoundPart } from "./packing.node.ts";
-import type { Job } from "./request.ts";
 
 /** What a job will take. */
 export interface Estimate {
@@ -27,9 +28,10 @@ const SLOW_SPEED = 1e10;
 /** See `Kandinsky3.estimate`. `startEngine` is asked only where the machine's speed is needed. */
 export async function estimateJob(
   model: OpenedModel,
-  job: Job,
+  whole: Job,
   startEngine: () => Promise<Engine>,
 ): Promise<Estimate> {
+  const job = { ...whole, ...whole.canvas, steps: ladderOf(whole, model.scheduler).length - 1 };
   const bound = boundOf(model, job);
   if (bound < SMALL_FLOPS) return { seconds: bound / SLOW_SPEED, bytes: weightBytes(model.unet.part) };
   const { flops, bytes } = await costsWithin(model, job, await availableBytes());
@@ -37,7 +39,7 @@ export async function estimateJob(
 }
 
 /** More than the work can be, found without graphs: no weight is used more often than there are cells or pixels. */
-function boundOf({ text, unet, movq, info }: OpenedModel, job: Job): number {
+function boundOf({ text, unet, movq, info }: OpenedModel, job: BaseJob): number {
   const cells = (job.width * job.height) / info.cell ** 2;
   const denoising = parameters(unet.part) * cells * job.steps * halvesOf(job);
   const decoding = parameters(movq.part) * job.width * job.height;
@@ -45,7 +47,7 @@ function boundOf({ text, unet, movq, info }: OpenedModel, job: Job): number {
 }
 
 /** Work and memory of a job; throws `memory_exceeded` where it needs more than there is. */
-async function costsWithin(model: OpenedModel, job: Job, available: number) {
+async function costsWithin(model: OpenedModel, job: BaseJob, available: number) {
   const batch = job.batchText === "joint" ? job.pictures.length : 1;
   const pixels = job.width * job.height * batch;
   // Two pictures tell how memory grows, before graphs of absurd sizes are built.
@@ -68,7 +70,7 @@ async function costsWithin(model: OpenedModel, job: Job, available: number) {
  * Activation bytes of each stage as a line over pixels. Weights are left out: they are mapped from files, so a
  * lack of memory for them makes a run slow, not impossible.
  */
-function growthOf(model: OpenedModel, job: Job): { readonly fixed: number; readonly perPixel: number }[] {
+function growthOf(model: OpenedModel, job: BaseJob): { readonly fixed: number; readonly perPixel: number }[] {
   const { unit } = model.info;
   const sample = (side: number) => {
     const size = { width: side, height: side, batch: 1, steps: job.steps };
@@ -85,7 +87,7 @@ function growthOf(model: OpenedModel, job: Job): { readonly fixed: number; reado
 }
 
 /** The stages that a job has, and how often each runs for one batch. */
-function stagesOf(model: OpenedModel, job: Job, size: WorkSize): (StageReport & { repeats: number })[] {
+function stagesOf(model: OpenedModel, job: BaseJob, size: WorkSize): (StageReport & { repeats: number })[] {
   const guided = halvesOf(job) === 2;
   const repeats = {
     encode: 1,
@@ -99,7 +101,7 @@ function stagesOf(model: OpenedModel, job: Job, size: WorkSize): (StageReport & 
     .filter((stage) => stage.repeats > 0);
 }
 
-function halvesOf({ profile, guidance }: Job): 1 | 2 {
+function halvesOf({ profile, guidance }: BaseJob): 1 | 2 {
   return PROFILES[profile].guides(guidance) ? 2 : 1;
 }
 
@@ -112,7 +114,7 @@ interface Shortage {
   readonly fits: number;
 }
 
-function exceeded({ info }: OpenedModel, job: Job, { bytes, available, batch, fits }: Shortage) {
+function exceeded({ info }: OpenedModel, job: BaseJob, { bytes, available, batch, fits }: Shortage) {
   const pixels = job.width * job.height;
   const scale = Math.sqrt(Math.max(0, fits / batch) / pixels);
   const [width, height] = [job.width, job.height].map(

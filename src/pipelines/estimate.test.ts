@@ -48,7 +48,7 @@ test("inspectModel counts the parameters that the files hold", async () => {
 
 test("estimateJob bounds small work without an engine", async () => {
   const model = await openModel(EMBEDDED_MODEL);
-  const job = (await Kandinsky3.load()).resolve({ prompt: "x", seed: 0 });
+  const job = await (await Kandinsky3.load()).resolve({ prompt: "x", seed: 0 });
   const { seconds } = await estimateJob(model, job, noEngine);
   const stages = stageCosts(model, { width: 64, height: 64, batch: 1, steps: 25 });
   const work = stages.reduce((sum, { stage, flops }) => {
@@ -67,7 +67,7 @@ test.each([
   ],
 ])("estimateJob refuses %s beyond memory and says what fits", async (_, request, hint) => {
   const model = await openModel(EMBEDDED_MODEL);
-  const job = (await Kandinsky3.load()).resolve({ prompt: "x", seed: 0, ...request });
+  const job = await (await Kandinsky3.load()).resolve({ prompt: "x", seed: 0, ...request });
   const error = await estimateJob(model, job, noEngine).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(KandinskyError);
   const { code, parts } = error as KandinskyError;

@@ -1,9 +1,9 @@
 import type { SamplerState } from "../diffusion/mod.ts";
 import type { Picture, PictureMetadata } from "../image/mod.ts";
-import type { Job, PictureJob } from "./request.ts";
+import type { Job, PictureJob } from "./job.ts";
 
 /** What a run is busy with. */
-export type Stage = "load" | "encode" | "prepare" | "denoise" | "decode";
+export type Stage = "load" | "read" | "encode" | "prepare" | "denoise" | "decode";
 
 /** Something a person should know, which does not stop the run. */
 export type Notice =

@@ -12,7 +12,7 @@ import { PROFILES } from "../diffusion/mod.ts";
 import { type DType, ITEM_SIZE } from "../tensor/mod.ts";
 import { type StageReport, stageCosts } from "./costs.node.ts";
 import { type OpenedModel, openModel } from "./model.node.ts";
-import { checkSide } from "./request.ts";
+import { checkSide } from "./resolve.ts";
 
 /** A stored tensor: its values were not read. */
 export interface TensorReport {

@@ -1,40 +1,26 @@
 import { randomInt } from "node:crypto";
 import { KandinskyError } from "../base/mod.ts";
-import {
-  evaluationTimes,
-  type Ladder,
-  NOISE_SOURCES,
-  PROFILES,
-  planLadder,
-  SAMPLERS,
-  type SamplerState,
-  stateAfter,
-} from "../diffusion/mod.ts";
-import { checkPicture, latentPreview, type Picture, pictureFromTensor } from "../image/mod.ts";
-import { type Device, type Engine, startEngine } from "../runtime/mod.ts";
-import { row, type Tensor } from "../tensor/mod.ts";
+import { PROFILES } from "../diffusion/mod.ts";
+import { type Device, startEngine } from "../runtime/mod.ts";
 import type { LoraChoice } from "./adapt.node.ts";
-import { contextOf, denoiserOfBatch } from "./denoise.node.ts";
+import { ladderOf } from "./denoise.node.ts";
+import { drawGroup, type Running } from "./draw.node.ts";
 import { type Estimate, estimateJob } from "./estimate.node.ts";
 import type { GenerateEvent, Notice, RunState } from "./events.ts";
+import { type Inputs, knownPictures, type OpenFile, openInputs, openLocalFile } from "./inputs.node.ts";
+import type { Job, PictureJob } from "./job.ts";
 import { SideEvents } from "./merge.ts";
-import { pictureMetadata } from "./metadata.ts";
-import {
-  EMBEDDED_MODEL,
-  type ModelInfo,
-  type OpenedModel,
-  openModel,
-  readNullEmbedding,
-} from "./model.node.ts";
+import { EMBEDDED_MODEL, type ModelInfo, type OpenedModel, openModel } from "./model.node.ts";
 import { MovqRunner } from "./movq-runner.node.ts";
 import { type OnPack, PackStore } from "./packing.node.ts";
 import { passesFor } from "./passes.node.ts";
 import { countLoads } from "./program.node.ts";
-import { type GenerateRequest, type Job, type PictureJob, resolveRequest } from "./request.ts";
+import type { PictureRequest } from "./request.ts";
 import { ResidentPrograms } from "./resident.node.ts";
-import { encodeText } from "./t5-runner.node.ts";
-import { MAX_TOKENS, planText, type TextPlan, unetMasks } from "./text.ts";
-import { type PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
+import { parseRequest, resolveRequest } from "./resolve.ts";
+import { prepareScene, type Scene } from "./scene.node.ts";
+import { MAX_TOKENS } from "./text.ts";
+import { UNetRunner } from "./unet-runner.node.ts";
 
 /** Which model, and where and how it runs. */
 export interface LoadOptions {
@@ -60,21 +46,11 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal;
   /** Goes on from a state that an earlier run of the same job told. */
   readonly resume?: RunState;
+  /** Gives the files that the request names; by default from this machine. */
+  readonly open?: OpenFile;
 }
 
-/** What lives in the engine's process, made with the first picture and again after a cancelled run. */
-interface Running {
-  readonly engine: Engine;
-  readonly store: PackStore;
-  /** Programs loaded so far. */
-  readonly loads: () => number;
-  readonly texts: ResidentPrograms;
-  readonly unet: UNetRunner;
-  readonly movq: MovqRunner;
-}
-
-/** What is done to every graph before it runs. */
-export /** Latent cells drawn together, so that small pictures share the work of a step. */
+/** Latent cells drawn together, so that small pictures share the work of a step. */
 const CELLS_TOGETHER = 2048;
 const PICTURES_TOGETHER = 8;
 
@@ -111,10 +87,18 @@ export class Kandinsky3 implements AsyncDisposable {
     return this.#opened.info;
   }
 
-  /** Fills in this model's defaults; throws for what cannot be drawn. */
-  resolve(request: GenerateRequest): Job {
+  /**
+   * Fills in this model's defaults. Reads the pictures that the request names, by `open` or from this machine's files.
+   * Throws for what cannot be drawn.
+   */
+  async resolve(request: PictureRequest, open: OpenFile = openLocalFile): Promise<Job> {
     const { info, scheduler } = this.#opened;
-    return resolveRequest(request, { ...info, scheduler }, () => randomInt(2 ** 32));
+    const inputs = await openInputs(parseRequest(request), open);
+    const defaults = { ...info, scheduler };
+    const job = resolveRequest(request, defaults, () => randomInt(2 ** 32), knownPictures(inputs));
+    // Whatever the steps cannot be laid out for is found before any work.
+    ladderOf(job, scheduler);
+    return job;
   }
 
   /**
@@ -127,10 +111,10 @@ export class Kandinsky3 implements AsyncDisposable {
 
   /** Draws; one run at a time. Throws `model_config` where `resume` is of a model with other weights. */
   async *generate(
-    request: GenerateRequest | Job,
-    { signal, resume }: GenerateOptions = {},
+    request: PictureRequest | Job,
+    { signal, resume, open = openLocalFile }: GenerateOptions = {},
   ): AsyncGenerator<GenerateEvent, void, void> {
-    const job = "pictures" in request ? request : this.resolve(request);
+    const job = "pictures" in request ? request : await this.resolve(request, open);
     if (resume !== undefined) checkSame(this.info, resume);
     const side = new SideEvents<GenerateEvent>();
     this.#onPack = (progress) => {
@@ -146,10 +130,17 @@ export class Kandinsky3 implements AsyncDisposable {
     signal?.addEventListener("abort", stop, { once: true });
     try {
       if (signal?.aborted) throw new KandinskyError("cancelled", { what: "cancelled before the start" });
+      const inputs = await openInputs(job, open);
       const done = new Set(resume?.done ?? []);
+      let scene: Scene | undefined;
       for (const group of groupsOf(job, done, resume, this.info.cell)) {
+        const pictures = group.map(({ index }) => index);
         await this.#renew();
-        yield* side.mergeInto(this.#drawGroup(job, group, done, resume));
+        yield { type: "stage", stage: "load", pictures };
+        const running = await this.#start();
+        scene ??= yield* side.mergeInto(readScene(job, inputs, running.movq));
+        const run = { model: this.#opened, job, inputs, scene, done, resume };
+        yield* side.mergeInto(drawGroup(run, running, group));
       }
     } finally {
       signal?.removeEventListener("abort", stop);
@@ -240,103 +231,17 @@ export class Kandinsky3 implements AsyncDisposable {
     const { guidance, profile } = job;
     return off ? [...notices, { notice: "guidance-off", guidance, profile }] : notices;
   }
+}
 
-  async *#drawGroup(
-    job: Job,
-    group: readonly PictureJob[],
-    done: Set<number>,
-    resume: RunState | undefined,
-  ): AsyncGenerator<GenerateEvent, void, void> {
-    const pictures = group.map(({ index }) => index);
-    const { preview, scheduler, info } = this.#opened;
-    yield { type: "stage", stage: "load", pictures };
-    const running = await this.#start();
-    yield { type: "stage", stage: "encode", pictures };
-    const plan = this.#planText(job, group);
-    const { part, config } = this.#opened.text;
-    const hidden = await encodeText(running, part, config, plan, { resident: running.texts });
-    yield { type: "stage", stage: "prepare", pictures };
-    const ladder = planLadder(job.sampler, scheduler, job);
-    const prepared = await this.#prepare(running, job, plan, hidden, ladder);
-    yield { type: "stage", stage: "denoise", pictures };
-
-    const shape = [
-      this.#opened.movq.config.vqEmbedDim,
-      job.height / info.cell,
-      job.width / info.cell,
-    ] as const;
-    const noise = NOISE_SOURCES[job.rng](
-      group.map(({ seed }) => seed),
-      shape,
-    );
-    const resumed = resume?.current?.pictures.join() === pictures.join() ? resume.current.sampler : undefined;
-    const start: SamplerState = resumed ?? { index: 0, x: noise.start };
-    const denoiser = denoiserOfBatch(prepared, plan, job, scheduler);
-    let latents = start.x;
-    let since = performance.now();
-    for await (const step of SAMPLERS[job.sampler].run(denoiser, start, ladder, noise.step)) {
-      latents = step.x;
-      const seconds = (performance.now() - since) / 1000;
-      yield {
-        type: "step",
-        pictures,
-        index: step.index,
-        total: step.total,
-        seconds,
-        previews: preview === undefined ? [] : previewsOf(step.x0, (x0) => latentPreview(x0, preview)),
-        state: {
-          fingerprint: info.fingerprint,
-          job,
-          done: [...done],
-          current: { pictures, sampler: stateAfter(step) },
-        },
-      };
-      since = performance.now();
-    }
-    await prepared.release();
-
-    for (const [k, picture] of group.entries()) {
-      yield { type: "stage", stage: "decode", pictures: [picture.index] };
-      const image = await running.movq.decode(row(latents, k));
-      const drawn = pictureFromTensor(image, job.profile === "native" ? "truncate" : "nearest");
-      await checkDrawn(drawn, () => running.movq.blameConstant(row(latents, k)));
-      done.add(picture.index);
-      yield {
-        type: "picture",
-        job: picture,
-        picture: drawn,
-        metadata: pictureMetadata(job, picture, info),
-        state: { fingerprint: info.fingerprint, job, done: [...done] },
-      };
-    }
-  }
-
-  #planText(job: Job, group: readonly PictureJob[]): TextPlan {
-    return planText(this.#opened.tokenizer, group, {
-      profile: job.profile,
-      guided: PROFILES[job.profile].guides(job.guidance),
-      joint: job.batchText === "joint",
-    });
-  }
-
-  async #prepare(
-    { unet }: Running,
-    job: Job,
-    plan: TextPlan,
-    hidden: Tensor<"float32">,
-    ladder: Ladder,
-  ): Promise<PreparedUNet> {
-    const halves = [...plan.unconditional, ...plan.conditional];
-    const needsNull = job.profile === "native" && plan.unconditional.some((half) => half.row === undefined);
-    const nullEmbedding = needsNull ? await readNullEmbedding(this.#opened) : undefined;
-    return unet.prepare({
-      context: await contextOf(unet, plan, hidden, job.profile, nullEmbedding),
-      ...unetMasks(halves, plan.paddedLength, job.profile),
-      times: evaluationTimes(ladder),
-      height: job.height / this.info.cell,
-      width: job.width / this.info.cell,
-    });
-  }
+/** `prepareScene`, told where there is something to read. */
+async function* readScene(
+  job: Job,
+  inputs: Inputs,
+  movq: MovqRunner,
+): AsyncGenerator<GenerateEvent, Scene, void> {
+  const pictures = job.pictures.map(({ index }) => index);
+  if (Object.keys(inputs).length > 0) yield { type: "stage", stage: "read", pictures };
+  return prepareScene(job, inputs, movq);
 }
 
 function checkSame({ folder, fingerprint }: ModelInfo, resume: RunState): void {
@@ -350,20 +255,6 @@ function checkSame({ folder, fingerprint }: ModelInfo, resume: RunState): void {
   });
 }
 
-/** As `checkPicture`, with the place in the decoder. */
-async function checkDrawn(picture: Picture, blame: () => Promise<string>): Promise<void> {
-  try {
-    checkPicture(picture);
-  } catch (error) {
-    if (!(error instanceof KandinskyError)) throw error;
-    throw new KandinskyError(error.code, { ...error.parts, where: await blame() });
-  }
-}
-
-function previewsOf(x0: Tensor<"float32">, draw: (x0: Tensor<"float32">) => Picture): Picture[] {
-  return Array.from({ length: x0.shape[0]! }, (_, k) => draw(row(x0, k)));
-}
-
 /** Pictures that are drawn together. A resumed group stays as it was; `joint` keeps all in one. */
 function groupsOf(
   job: Job,
@@ -373,7 +264,7 @@ function groupsOf(
 ): PictureJob[][] {
   const current = new Set(resume?.current?.pictures ?? []);
   const left = job.pictures.filter(({ index }) => !done.has(index) && !current.has(index));
-  const cells = (job.width / cell) * (job.height / cell);
+  const cells = (job.canvas.width / cell) * (job.canvas.height / cell);
   const size =
     job.batchText === "joint"
       ? job.pictures.length

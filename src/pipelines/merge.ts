@@ -8,8 +8,8 @@ export class SideEvents<T> {
     this.#wake();
   }
 
-  /** The events of `source`, and between them those pushed while it was being waited for, as they come. */
-  async *mergeInto(source: AsyncGenerator<T, void, void>): AsyncGenerator<T, void, void> {
+  /** The events and the result of `source`, between them the events pushed while it was being waited for. */
+  async *mergeInto<R>(source: AsyncGenerator<T, R, void>): AsyncGenerator<T, R, void> {
     try {
       for (;;) {
         const next = source.next();
@@ -26,11 +26,11 @@ export class SideEvents<T> {
           yield* this.#waiting.splice(0);
         }
         const { done, value } = await next;
-        if (done) return;
+        if (done) return value;
         yield value;
       }
     } finally {
-      await source.return();
+      await source.return(undefined as never);
     }
   }
 }

@@ -1,7 +1,7 @@
 import { SAMPLERS } from "../diffusion/mod.ts";
 import type { PictureMetadata } from "../image/mod.ts";
+import type { Job, KnownFile, PictureJob } from "./job.ts";
 import type { ModelInfo } from "./model.node.ts";
-import type { Job, PictureJob } from "./request.ts";
 
 /** Version of the JSON that is stored in pictures. */
 const FORMAT = 1;
@@ -12,7 +12,7 @@ export function pictureMetadata(
   picture: PictureJob,
   { name: model, fingerprint, loras }: Pick<ModelInfo, "name" | "fingerprint" | "loras">,
 ): PictureMetadata {
-  const { pictures: _, ...settings } = job;
+  const { pictures: _, canvas: __, ...settings } = job;
   return {
     prompt: picture.prompt,
     negativePrompt: picture.negative ?? "",
@@ -31,12 +31,14 @@ export function pictureMetadata(
     },
     json: {
       kandinsky: FORMAT,
-      operation: "generate",
+      operation: job.operation,
       model,
       fingerprint,
       ...(loras.length === 0 ? {} : { loras }),
       request: {
         ...settings,
+        // The file's name is enough to find it by its hash; its folder is nobody's business.
+        ...("image" in job ? { image: withoutFolder(job.image) } : {}),
         prompt: picture.prompt,
         negative: picture.negative,
         seed: picture.seed,
@@ -44,4 +46,8 @@ export function pictureMetadata(
       },
     },
   };
+}
+
+function withoutFolder({ file, sha256 }: KnownFile): KnownFile {
+  return { file: file.slice(Math.max(file.lastIndexOf("/"), file.lastIndexOf("\\")) + 1), sha256 };
 }

@@ -15,6 +15,7 @@ export { type StageReport, stageCosts, type WorkSize, type WorkStage } from "./c
 export { contextOf, type DenoisingSettings, denoiserOfBatch } from "./denoise.node.ts";
 export type { Estimate } from "./estimate.node.ts";
 export type { GenerateEvent, Notice, RunState, Stage } from "./events.ts";
+export { type OpenFile, openLocalFile } from "./inputs.node.ts";
 export {
   inspectModel,
   type ModelReport,
@@ -22,6 +23,7 @@ export {
   type SizeReport,
   type TensorReport,
 } from "./inspect.node.ts";
+export { type BaseJob, type Job, type JobOf, jobSchema, type KnownFile, type PictureJob } from "./job.ts";
 export { type GenerateOptions, Kandinsky3, type LoadOptions } from "./kandinsky3.node.ts";
 export {
   bindMovq,
@@ -38,7 +40,20 @@ export { MovqRunner } from "./movq-runner.node.ts";
 export { type BoundPart, PACK_FOLDER, PackStore, packedBytes, removePacked } from "./packing.node.ts";
 export { passesFor } from "./passes.node.ts";
 export { foldPart, loadFolded, loadWithCasts, type Workshop } from "./program.node.ts";
-export { type GenerateRequest, generateRequest, type Job, type PictureJob } from "./request.ts";
+export {
+  type EditRequest,
+  editRequest,
+  type GenerateRequest,
+  generateRequest,
+  type Operation,
+  type PictureRequest,
+  type PictureSource,
+  pictureSource,
+  REQUESTS,
+  SAMPLING,
+  SUBJECT,
+} from "./request.ts";
+export { checkSide, type ModelDefaults, resolveRequest } from "./resolve.ts";
 export { encodeText } from "./t5-runner.node.ts";
 export {
   type Conditioning,

@@ -34,7 +34,7 @@ test("Kandinsky3.generate starts a new engine after so many loads, and draws the
 
 test("Kandinsky3.generate refuses to go on with a model of other weights", async () => {
   await using model = await Kandinsky3.load();
-  const job = model.resolve({ prompt: "x", seed: 0 });
+  const job = await model.resolve({ prompt: "x", seed: 0 });
   const resume: RunState = { fingerprint: "0123456789ab", job, done: [] };
   const error = await model
     .generate(job, { resume })

@@ -38,7 +38,7 @@ export interface TextPlan {
 /** The prompts of one picture. */
 export interface PicturePrompts {
   readonly prompt: string;
-  readonly negative: string | undefined;
+  readonly negative?: string | undefined;
 }
 
 const END = 1;

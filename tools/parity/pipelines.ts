@@ -1,34 +1,22 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { z } from "zod";
-import {
-  evaluationTimes,
-  PROFILES,
-  planLadder,
-  SAMPLERS,
-  type SamplerName,
-  type SamplerState,
-} from "../../src/diffusion/mod.ts";
-import { pictureFromTensor } from "../../src/image/mod.ts";
-import {
-  type Conditioning,
-  contextOf,
-  type DenoisingSettings,
-  denoiserOfBatch,
-  encodeText,
-  MAX_TOKENS,
-  type PreparedUNet,
-  planText,
-  projectionInput,
-  type TextPlan,
-  unetMasks,
-} from "../../src/pipelines/mod.ts";
-import { concatRows, row, type Tensor } from "../../src/tensor/mod.ts";
-import { type Context, entryOf, int32, type LoadedModel, stack } from "./context.ts";
+import { PROFILES, type SamplerName } from "../../src/diffusion/mod.ts";
+import { type Conditioning, planText, projectionInput, type TextPlan } from "../../src/pipelines/mod.ts";
+import { concatRows, row } from "../../src/tensor/mod.ts";
+import { type Context, int32, stack } from "./context.ts";
+import { imageCase } from "./edits.ts";
 import { type Fixture, toleranceNamed } from "./fixture.ts";
 import { readJsonAs } from "./folder.ts";
-import { comparePicture } from "./pictures.ts";
 import { EXACT, reasonOf } from "./report.ts";
+import {
+  compareIds,
+  comparePictures,
+  cutRows,
+  expectThere,
+  maskOf,
+  padded,
+  settingsOf,
+  startRun,
+} from "./runs.ts";
 
 export const PIPELINES_INDEX = "pipelines/index.json";
 
@@ -54,7 +42,7 @@ const RUNNERS: Readonly<Record<string, Runner>> = {
   "native text-to-image": (context, name, about, fixture) =>
     nativeCase(context, name, about, fixture, "native"),
   "native Flash": (context, name, about, fixture) => nativeCase(context, name, about, fixture, "flash"),
-  "image-to-image, diffusers": later,
+  "image-to-image, diffusers": imageCase,
   "native inpainting": later,
   "native mask and image preparation": later,
 };
@@ -124,7 +112,7 @@ async function diffusersCase(context: Context, name: string, about: PipelineEntr
     plan: tiled,
     sampler: "ddpm",
     steps: settings.steps,
-    start: "latents_init",
+    start: fixture.float32("latents_init"),
     nullEmbedding: undefined,
     settings: settingsOf("diffusers", guidance, undefined),
   });
@@ -177,7 +165,7 @@ async function nativeCase(
     plan,
     sampler,
     steps: settings.steps,
-    start: "x_init",
+    start: fixture.float32("x_init"),
     nullEmbedding,
     settings: settingsOf("native", guidance, settings.quantile ?? undefined),
   });
@@ -211,76 +199,6 @@ async function nativeCase(
 /** Of a single native step; a free run adds up the rounding of all. From the golden data's README. */
 const STEP = { name: "native-step", abs: 2e-3, rel: 0 };
 
-interface RunOptions {
-  readonly plan: TextPlan;
-  readonly sampler: SamplerName;
-  readonly steps: number;
-  /** Name of the stored latent to begin with. */
-  readonly start: string;
-  readonly nullEmbedding: Float32Array | undefined;
-  readonly settings: Omit<DenoisingSettings, "sampler">;
-}
-
-/** What `Kandinsky3.generate` does with one batch, with stored noise, and with what happens inside open to view. */
-async function startRun(
-  { workshop }: Context,
-  { opened, unet }: LoadedModel,
-  fixture: Fixture,
-  { plan, sampler, steps, start, nullEmbedding, settings }: RunOptions,
-) {
-  const { text, scheduler } = opened;
-  const hidden = await encodeText(workshop, text.part, text.config, plan);
-  const context = await contextOf(unet, plan, hidden, settings.profile, nullEmbedding);
-  const ladder = planLadder(sampler, scheduler, { steps, spacing: "uniform" });
-  const x = fixture.float32(start);
-  const [, , height, width] = x.shape as [number, number, number, number];
-  const halves = [...plan.unconditional, ...plan.conditional];
-  const times = evaluationTimes(ladder);
-  const prepared: PreparedUNet = await unet.prepare({
-    context,
-    ...unetMasks(halves, plan.paddedLength, settings.profile),
-    times,
-    height,
-    width,
-  });
-  const noise = fixture.float32("noise");
-  const denoiser = denoiserOfBatch(prepared, plan, { ...settings, sampler }, scheduler);
-  const runFrom = (state: SamplerState) =>
-    SAMPLERS[sampler].run(denoiser, state, ladder, (index) => entryOf(noise, index));
-  return {
-    hidden,
-    context,
-    times,
-    prepared,
-    /** The latents after each step. */
-    draw: async () => {
-      const states: Tensor<"float32">[] = [];
-      for await (const step of runFrom({ index: 0, x })) states.push(step.x);
-      return states;
-    },
-    /** The same, but each step begins with the stored latent before it. */
-    drawFromStored: async (stored: Tensor<"float32">) => {
-      const states: Tensor<"float32">[] = [];
-      for (const index of times.keys()) {
-        const before = index === 0 ? x : entryOf(stored, index - 1);
-        for await (const step of runFrom({ index, x: before })) {
-          states.push(step.x);
-          break;
-        }
-      }
-      return states;
-    },
-  };
-}
-
-function settingsOf(
-  profile: DenoisingSettings["profile"],
-  guidance: number,
-  threshold: number | undefined,
-): Omit<DenoisingSettings, "sampler"> {
-  return { profile, guidance, guidanceRescale: 0, guidanceInterval: undefined, threshold, clip: undefined };
-}
-
 /**
  * diffusers repeats the texts of several pictures a prompt (a a b b) but tiles their masks (a b a b); trap 6. The
  * product does not, so it is done to its plan here.
@@ -295,63 +213,4 @@ function tileMasks(plan: TextPlan, prompts: number): TextPlan {
 
 function everyNth<T>(items: readonly T[], step: number): T[] {
   return items.filter((_, k) => k % step === 0);
-}
-
-function compareIds(
-  { report }: Context,
-  name: string,
-  plan: TextPlan,
-  halves: readonly Conditioning[],
-  wanted: readonly (readonly number[])[] | null | undefined,
-): void {
-  wanted?.forEach((theirs, k) => {
-    const at = halves[k]?.row;
-    const mine = at === undefined ? [] : plan.rows[at]!.ids;
-    report.compare(`${name} ${k}`, EXACT, int32([mine.length], mine), int32([theirs.length], theirs));
-  });
-}
-
-/** The first `length` rows of every text in [B,L,D]. */
-function cutRows(t: Tensor<"float32">, length: number): Tensor<"float32"> {
-  const [batch, full, width] = t.shape as [number, number, number];
-  const parts = Array.from({ length: batch }, (_, k) => {
-    const from = k * full * width;
-    return { ...t, shape: [length, width], data: t.data.subarray(from, from + length * width) };
-  });
-  return stack(parts);
-}
-
-/** Masks [B,L] of the halves as diffusers and the original store them. */
-function maskOf(halves: readonly Conditioning[], length: number): Tensor<"int32"> {
-  const values = halves.flatMap(({ attended }) => Array.from({ length }, (_, i) => (i < attended ? 1 : 0)));
-  return int32([halves.length, length], values);
-}
-
-function padded(list: readonly number[]): Tensor<"int32"> {
-  return int32([MAX_TOKENS], [...list, ...new Array<number>(MAX_TOKENS - list.length).fill(0)]);
-}
-
-function expectThere(fixture: Fixture, seen: Readonly<Record<string, Tensor>>): void {
-  for (const [name, tensor] of Object.entries(seen)) if (fixture.has(name)) fixture.expect(name, tensor);
-}
-
-/** The guide of the golden data's README for stored pictures; diffusers rounds, the original truncates (trap 8). */
-const PICTURES = {
-  nearest: { name: "picture", largest: 4, mean: 0.5 },
-  truncate: { name: "picture-native", largest: 10, mean: 0.5 },
-} as const;
-
-async function comparePictures(
-  context: Context,
-  name: string,
-  { movq }: LoadedModel,
-  latents: Tensor<"float32">,
-  rounding: keyof typeof PICTURES,
-): Promise<void> {
-  for (let k = 0; k < latents.shape[0]!; k++) {
-    const file = `pipelines/${name}.${k}.png`;
-    if (!existsSync(join(context.folder, file))) continue;
-    const picture = pictureFromTensor(await movq.decode(row(latents, k)), rounding);
-    await comparePicture(context, file, picture, PICTURES[rounding]);
-  }
 }

@@ -41,7 +41,7 @@ export async function seeded(context: Context): Promise<void> {
   await using model = await Kandinsky3.load({ model: join(context.folder, path), cache: false });
   for (const rows of batchesOf(about.rows)) {
     let drawn = 0;
-    for await (const event of model.generate(jobOf(model, rows))) {
+    for await (const event of model.generate(await jobOf(model, rows))) {
       if (event.type !== "picture") continue;
       const { file } = rows[event.job.index]!;
       await comparePicture(context, `seeded/${file}`, event.picture, TOLERANCE);
@@ -68,9 +68,9 @@ function batchesOf(rows: readonly Row[]): Row[][] {
   });
 }
 
-function jobOf(model: Kandinsky3, rows: readonly Row[]): Job {
+async function jobOf(model: Kandinsky3, rows: readonly Row[]): Promise<Job> {
   const { steps, guidance, width, height } = rows[0]!;
-  const job = model.resolve({
+  const job = await model.resolve({
     prompt: rows.map(({ prompt }) => prompt),
     seed: rows.map(({ seed }) => seed),
     steps,

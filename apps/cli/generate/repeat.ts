@@ -38,7 +38,7 @@ export async function runRepeat(context: Context, command: Command): Promise<num
   checkModel(context, settings.model, kandinsky.info.name, model, path);
   compareWeights(context, settings, kandinsky.info);
   compareLoras(context, settings.loras, kandinsky.info.loras);
-  const job = kandinsky.resolve(settings.request);
+  const job = await kandinsky.resolve(settings.request);
   const plan = planOutput(output, format, overwrite, job.pictures.length);
   await draw(context, kandinsky, job, { output: plan, sheet: false, json, preview, loras, device, threads });
   return 0;

@@ -17,6 +17,8 @@ function dataFor(pattern: string): ResumeData {
     state: {
       fingerprint: "0123456789ab",
       job: {
+        operation: "generate",
+        canvas: { width: 64, height: 96 },
         pictures: [
           { index: 0, prompt: "кот", negative: undefined, seed: 0 },
           { index: 1, prompt: "кот", negative: "дом", seed: 2 ** 40 },

@@ -2,39 +2,19 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { KandinskyError } from "../../../src/base/mod.ts";
-import { NOISE_SOURCES, PROFILES, SAMPLERS, SPACINGS } from "../../../src/diffusion/mod.ts";
 import { saveFile } from "../../../src/image/mod.ts";
-import type { RunState } from "../../../src/pipelines/mod.ts";
+import { jobSchema, type RunState } from "../../../src/pipelines/mod.ts";
 import { DEVICES } from "../../../src/runtime/mod.ts";
 import { tensor } from "../../../src/tensor/mod.ts";
 
 const FORMAT = 1;
 
 const index = z.number().int().min(0);
-const keysOf = <T extends object>(table: T) => z.enum(Object.keys(table) as [keyof T & string]);
-const optional = <T extends z.ZodType>(type: T) => type.optional().transform((value) => value ?? undefined);
 
 /** A float32 tensor: its shape and its little-endian bytes in base64. */
 const latent = z.object({ shape: z.array(index), data: z.base64() }).transform(({ shape, data }) => {
   const bytes = Uint8Array.from(Buffer.from(data, "base64"));
   return tensor("float32", shape, new Float32Array(bytes.buffer));
-});
-
-const jobSchema = z.object({
-  pictures: z.array(z.object({ index, prompt: z.string(), negative: optional(z.string()), seed: index })),
-  width: index,
-  height: index,
-  steps: index,
-  guidance: z.number(),
-  guidanceRescale: z.number(),
-  guidanceInterval: optional(z.tuple([z.number(), z.number()])),
-  sampler: keysOf(SAMPLERS),
-  spacing: z.enum(SPACINGS),
-  profile: keysOf(PROFILES),
-  threshold: optional(z.number()),
-  clip: optional(z.number()),
-  rng: keysOf(NOISE_SOURCES),
-  batchText: z.enum(["each", "joint"]),
 });
 
 const resumeSchema = z.object({

@@ -17,7 +17,7 @@ export async function runGenerate(context: Context, command: Command): Promise<n
   const format = formatOf(options.format, output);
   const prompts = await readPrompts(command.args, options.prompts, context);
   await using kandinsky = await Kandinsky3.load({ cache, loras, ...given({ model, device, threads }) });
-  const job = kandinsky.resolve(requestOf(prompts, pictureOptions(options), kandinsky.info));
+  const job = await kandinsky.resolve(requestOf(prompts, pictureOptions(options), kandinsky.info));
   const plan = planOutput(output, format, overwrite, job.pictures.length);
   const sheet = options.sheet ?? false;
   await draw(context, kandinsky, job, { output: plan, sheet, json, preview, loras, device, threads });

@@ -226,6 +226,7 @@ export const en = {
     },
     stages: {
       load: "loading",
+      read: "reading the picture",
       encode: "reading the prompt",
       prepare: "preparing",
       denoise: "drawing",

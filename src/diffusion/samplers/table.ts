@@ -11,6 +11,7 @@ import {
   nativeLadder,
   type Spacing,
 } from "../ladder.ts";
+import { firstStepForStrength } from "../timesteps.ts";
 import { ddim } from "./ddim.ts";
 import { ddpm } from "./ddpm.ts";
 import { dpmSolver2M, dpmSolver2MSde } from "./dpm-solver.ts";
@@ -27,29 +28,45 @@ export interface Sampler {
   readonly ladders: { readonly uniform: LadderPlan; readonly karras?: LadderPlan };
   /** Number of steps that cannot be chosen. */
   readonly fixedSteps?: number;
+  /** Image-to-image leaves out the first steps, by their share as diffusers does, or by their timesteps. */
+  readonly entry: "share" | "time";
 }
 
 /** All samplers, by the name that options use. */
 export const SAMPLERS = {
-  ddpm: { label: "DDPM", run: ddpm, ladders: { uniform: gridLadder } },
-  native: { label: "Kandinsky 3 native", run: native, ladders: { uniform: nativeLadder } },
-  flash: { label: "Kandinsky 3.1 Flash", run: flash, ladders: { uniform: flashLadder }, fixedSteps: 4 },
-  ddim: { label: "DDIM", run: ddim, ladders: { uniform: ddimLadder } },
-  euler: { label: "Euler", run: euler, ladders: { uniform: gridLadder, karras: karrasLadder } },
+  ddpm: { label: "DDPM", run: ddpm, ladders: { uniform: gridLadder }, entry: "share" },
+  native: { label: "Kandinsky 3 native", run: native, ladders: { uniform: nativeLadder }, entry: "time" },
+  flash: {
+    label: "Kandinsky 3.1 Flash",
+    run: flash,
+    ladders: { uniform: flashLadder },
+    fixedSteps: 4,
+    entry: "time",
+  },
+  ddim: { label: "DDIM", run: ddim, ladders: { uniform: ddimLadder }, entry: "share" },
+  euler: {
+    label: "Euler",
+    run: euler,
+    ladders: { uniform: gridLadder, karras: karrasLadder },
+    entry: "share",
+  },
   "euler-ancestral": {
     label: "Euler a",
     run: eulerAncestral,
     ladders: { uniform: gridLadder, karras: karrasLadder },
+    entry: "share",
   },
   "dpm++2m": {
     label: "DPM++ 2M",
     run: dpmSolver2M,
     ladders: { uniform: multistepLadder, karras: karrasLadder },
+    entry: "share",
   },
   "dpm++2m-sde": {
     label: "DPM++ 2M SDE",
     run: dpmSolver2MSde,
     ladders: { uniform: multistepLadder, karras: karrasLadder },
+    entry: "share",
   },
 } as const satisfies Record<string, Sampler>;
 
@@ -70,14 +87,22 @@ export function samplerNamed(name: string): SamplerName {
   });
 }
 
+/** How a run is laid out. */
+export interface LadderSettings {
+  readonly steps: number;
+  readonly spacing: Spacing;
+  /** Of image-to-image, 0 to 1: the steps before it are left out. */
+  readonly strength?: number | undefined;
+}
+
 /**
  * The noise levels of a run. Throws `option_invalid` for a number of steps that is not a whole number from 1 to what
- * the schedule has, and for a spacing that the sampler does not know.
+ * the schedule has, for a spacing that the sampler does not know, and for a strength that leaves no step.
  */
 export function planLadder(
   name: SamplerName,
   config: SchedulerConfig,
-  { steps, spacing }: { readonly steps: number; readonly spacing: Spacing },
+  { steps, spacing, strength }: LadderSettings,
 ): Ladder {
   if (!Number.isSafeInteger(steps) || steps < 1) {
     throw new KandinskyError("option_invalid", {
@@ -97,5 +122,25 @@ export function planLadder(
       wanted: Object.keys(ladders).join(" or "),
     });
   }
-  return plan(config, steps);
+  const ladder = plan(config, steps);
+  return strength === undefined ? ladder : ladder.slice(firstStep(name, ladder, config, strength));
+}
+
+/** The step at which image-to-image enters a ladder. */
+function firstStep(name: SamplerName, ladder: Ladder, config: SchedulerConfig, strength: number): number {
+  const steps = ladder.length - 1;
+  const last = config.trainTimesteps - 1;
+  const byTime = SAMPLERS[name].entry === "time";
+  const first = byTime
+    ? ladder.findIndex(({ time }) => time <= last * strength)
+    : firstStepForStrength(steps, strength);
+  if (first < steps) return first;
+  const least = byTime ? ladder[steps - 1]!.time / last : 1 / steps;
+  throw new KandinskyError("option_invalid", {
+    what: "no step is left at this strength",
+    where: "strength",
+    seen: `${strength}`,
+    wanted: `at least ${Math.ceil(least * 1000) / 1000}`,
+    hint: "take a larger strength or more steps",
+  });
 }

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { KandinskyError } from "../base/mod.ts";
 import { parseSchedulerConfig } from "../diffusion/mod.ts";
-import { type GenerateRequest, type ModelDefaults, resolveRequest } from "./request.ts";
+import type { GenerateRequest } from "./request.ts";
+import { type ModelDefaults, resolveRequest } from "./resolve.ts";
 
 const MODEL: ModelDefaults = {
   unit: 64,
@@ -26,8 +27,10 @@ function errorOf(request: unknown, model = MODEL): KandinskyError {
 test("resolveRequest fills in the model's and the profile's defaults", () => {
   expect(resolve({ prompt: "a cat" })).toEqual({
     pictures: [{ index: 0, prompt: "a cat", negative: undefined, seed: 1000 }],
+    operation: "generate",
     width: 1024,
     height: 1024,
+    canvas: { width: 1024, height: 1024 },
     steps: 50,
     guidance: 3,
     guidanceRescale: 0,
