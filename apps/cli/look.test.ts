@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { COMMANDS } from "./commands.ts";
@@ -33,6 +33,47 @@ test("kandinsky doctor tells about the machine, in JSON too", async () => {
   for (const row of Object.values(MESSAGES.ru.doctor.rows)) expect(text).toContain(row);
 });
 
+test("kandinsky generate reads a prompt once, with --no-cache each time; doctor deletes what it kept", async () => {
+  const folder = temporaryFolder();
+  const model = copyOfTiny(folder);
+  const texts = async (...more: string[]) => {
+    const words = [
+      "generate",
+      "рыжий кот",
+      "--model",
+      model,
+      "--steps",
+      "1",
+      "--seed",
+      "0",
+      "--json",
+      ...more,
+    ];
+    const { code, stdout, stderr } = await runCli(words, { cwd: folder });
+    expect(code, stderr).toBe(0);
+    const events = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const { known, encoded } = events.find(({ type }) => type === "texts")!;
+    return [known, encoded];
+  };
+  expect(await texts("--no-cache")).toEqual([0, 1]);
+  expect(await texts()).toEqual([0, 1]);
+  expect(await texts()).toEqual([1, 0]);
+  expect(await texts("--no-cache")).toEqual([0, 1]);
+  expect(await texts("--negative", "a dog")).toEqual([1, 1]);
+  const pictures = readdirSync(folder).filter((name) => name.endsWith(".png"));
+  const [, encoded, known] = pictures.sort().map((name) => readFileSync(join(folder, name)));
+  expect(known!.equals(encoded!)).toBe(true);
+
+  const { stdout: told } = await runCli(["doctor", "--model", model]);
+  expect(told).toMatch(/^encoded prompts +2 in .*--remove-texts/m);
+  const { stdout } = await runCli(["doctor", "--model", model, "--remove-texts", "--json"]);
+  expect(JSON.parse(stdout).removed.files).toBe(2);
+  expect(await texts()).toEqual([0, 1]);
+});
+
 test("kandinsky doctor --remove-packed deletes prepared weights", async () => {
   const model = copyOfTiny(temporaryFolder());
   const drawn = await runCli(["generate", "x", "--model", model, "--steps", "1", "--output", `${model}.png`]);
@@ -41,6 +82,9 @@ test("kandinsky doctor --remove-packed deletes prepared weights", async () => {
   const { code, stdout } = await runCli(["doctor", "--model", model, "--remove-packed"]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^removed \d.* in \d+ file/);
+  // Encoded prompts are no weights.
+  expect(readdirSync(join(model, ".kandinsky"))).toEqual(["texts"]);
+  await runCli(["doctor", "--model", model, "--remove-texts"]);
   expect(existsSync(join(model, ".kandinsky"))).toBe(false);
 });
 

@@ -6,4 +6,4 @@ export { type Pass, runPasses } from "./pass.ts";
 export { removeDeadNodes, type SplitGraph, splitGraph } from "./split.ts";
 export { stripeMaps } from "./stripes.ts";
 export { joinTables } from "./tables.ts";
-export { type FoldedGraph, foldWeights, withStoredTypes } from "./weights.ts";
+export { type FoldedGraph, foldWeights, keepNarrow, withStoredTypes } from "./weights.ts";

@@ -14,7 +14,14 @@ import {
 } from "../graph/mod.ts";
 import { unetGraph } from "../models/mod.ts";
 import { cast, float32 } from "../tensor/mod.ts";
-import { blockedLayout, type FoldedGraph, foldWeights, runPasses, withStoredTypes } from "./mod.ts";
+import {
+  blockedLayout,
+  type FoldedGraph,
+  foldWeights,
+  keepNarrow,
+  runPasses,
+  withStoredTypes,
+} from "./mod.ts";
 import { evaluate, randomFeeds, randomWeights, SMALL_UNET, worstDifference } from "./test-support.ts";
 
 /** x [rows,4] times an expression over two weights and a constant, plus a weight as it is. */
@@ -101,4 +108,25 @@ test("withStoredTypes reads a weight as it is stored and computes in the type of
   expect(difference).toBeLessThan(1e-3);
   expect(difference).toBeGreaterThan(1e-7);
   expect(worstDifference(seen, evaluate(graph, randomFeeds(graph), half))).toBe(0);
+});
+
+test("keepNarrow keeps what was moved in its stored type, computes sums wide, and gives the same values", () => {
+  const graph = buildGraph((builder) => {
+    const x = builder.input("x", "float32", [2, 4]);
+    const [a, b, c] = ["a", "b", "c"].map((name) => builder.parameter(name, [3, 4]));
+    const products = [a!, add(b!, a!), c!].map((weight) => matmul(x, transpose(weight, [1, 0])));
+    return { y: add(add(products[0]!, products[1]!), products[2]!) };
+  });
+  const type = (name: string) => (name === "c" ? "float32" : name === "b" ? "bfloat16" : "float16");
+  const stored = randomWeights(graph);
+  const weights = (name: string) => cast(stored(name), type(name));
+  const folded = foldWeights(withStoredTypes(graph, type));
+  const kept = keepNarrow(folded);
+  const dtypes = nodesOf(kept.graph, "parameter").map(({ dtype }) => dtype);
+  expect(dtypes.sort()).toEqual(["float16", "float32", "float32"]);
+  expect(nodesOf(folded.graph, "parameter").every(({ dtype }) => dtype === "float32")).toBe(true);
+  expect(kept.derived.size).toBe(3);
+  const values = ({ graph: some, derived }: FoldedGraph) =>
+    evaluate(some, randomFeeds(graph), (name) => evaluate(derived.get(name)!, {}, weights).get("value")!);
+  expect(worstDifference(values(kept), values(folded))).toBe(0);
 });

@@ -1,5 +1,5 @@
 import { cast, fingerprint, type Graph, nodesOf, rewrite } from "../graph/mod.ts";
-import type { DType } from "../tensor/mod.ts";
+import { type DType, ITEM_SIZE } from "../tensor/mod.ts";
 import { extract, removeDeadNodes } from "./split.ts";
 
 /** Reads each weight in the type in which its file stores it, followed by a cast to the type computed in. */
@@ -46,6 +46,40 @@ export function foldWeights(graph: Graph): FoldedGraph {
     return name === undefined ? undefined : builder.parameter(name, node.shape, node.dtype);
   });
   return { graph: removeDeadNodes(replaced), derived };
+}
+
+/**
+ * Keeps each new weight whose values were only widened and moved in the type in which they are stored, and widens it
+ * where it is used: half the bytes, the same values.
+ */
+export function keepNarrow({ graph, derived }: FoldedGraph): FoldedGraph {
+  const narrowed = new Map<string, { readonly name: string; readonly expression: Graph }>();
+  for (const [name, whole] of derived) {
+    if (!whole.nodes.every(({ op }) => MOVES.has(op))) continue;
+    const expression = rewrite(whole, (node, [x]) => (node.op === "cast" ? x : undefined));
+    const [parameter] = nodesOf(expression, "parameter");
+    const { name: stored } = parameter!.attributes;
+    if (ITEM_SIZE[parameter!.dtype] >= ITEM_SIZE[dtypeOf(whole)]) continue;
+    narrowed.set(name, { name: `${stored}#${fingerprint(expression)}`, expression });
+  }
+  const kept = new Map(derived);
+  for (const [name, { name: other, expression }] of narrowed) {
+    kept.delete(name);
+    kept.set(other, expression);
+  }
+  const widened = rewrite(graph, (node, _, { builder }) => {
+    const found = node.op === "parameter" ? narrowed.get(node.attributes.name) : undefined;
+    if (found === undefined) return undefined;
+    return cast(builder.parameter(found.name, node.shape, dtypeOf(found.expression)), node.dtype);
+  });
+  return { graph: widened, derived: kept };
+}
+
+/** Operations that move or widen values and change none. */
+const MOVES: ReadonlySet<string> = new Set(["parameter", "reshape", "cast", "transpose"]);
+
+function dtypeOf(expression: Graph): DType {
+  return expression.nodes[expression.outputs.get("value")!]!.dtype;
 }
 
 /** Nodes that depend on at least one weight and otherwise only on weights and constants. */

@@ -25,6 +25,7 @@ import type { ResidentPrograms } from "./resident.node.ts";
 import { finishPicture, type Scene } from "./scene.node.ts";
 import { encodeText } from "./t5-runner.node.ts";
 import { planText, type TextPlan, unetMasks } from "./text.ts";
+import { findTexts, type TextCache, textKeys } from "./text-cache.node.ts";
 import type { PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
 
 /** What lives in the engine's process, made with the first picture and again after a cancelled run. */
@@ -34,6 +35,7 @@ export interface Running {
   /** Programs loaded so far. */
   readonly loads: () => number;
   readonly texts: ResidentPrograms;
+  readonly textCache: TextCache;
   readonly unet: UNetRunner;
   readonly movq: MovqRunner;
 }
@@ -65,7 +67,12 @@ export async function* drawGroup(
     joint: job.batchText === "joint",
   });
   const { part, config } = model.text;
-  const hidden = await encodeText(running, part, config, plan, { resident: running.texts });
+  const keys = await textKeys(running.engine, part, config, plan);
+  const texts = await findTexts(running.textCache, keys, plan, config.dModel);
+  yield { type: "texts", pictures, known: texts.known, encoded: texts.missing };
+  const hidden = await texts.complete((missing) =>
+    encodeText(running, part, config, missing, { resident: running.texts }),
+  );
   yield { type: "stage", stage: "prepare", pictures };
   const ladder = ladderOf(job, scheduler);
   const prepared = await prepareUNet(run, running.unet, plan, hidden, ladder);

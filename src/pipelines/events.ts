@@ -46,6 +46,16 @@ export type GenerateEvent =
       readonly file: string;
     }
   | { readonly type: "stage"; readonly stage: Stage; readonly pictures: readonly number[] }
+  /**
+   * Of the texts of these pictures, how many were read in an earlier run and how many the text encoder reads now;
+   * where it has none to read it is not loaded.
+   */
+  | {
+      readonly type: "texts";
+      readonly pictures: readonly number[];
+      readonly known: number;
+      readonly encoded: number;
+    }
   | {
       readonly type: "step";
       readonly pictures: readonly number[];

@@ -20,6 +20,7 @@ import { ResidentPrograms } from "./resident.node.ts";
 import { parseRequest, resolveRequest } from "./resolve.ts";
 import { prepareScene, type Scene } from "./scene.node.ts";
 import { MAX_TOKENS } from "./text.ts";
+import { TextCache } from "./text-cache.node.ts";
 import { UNetRunner } from "./unet-runner.node.ts";
 
 /** Which model, and where and how it runs. */
@@ -36,7 +37,7 @@ export interface LoadOptions {
    * 200): ONNX Runtime does not give back all memory of a released session (its issue 25325).
    */
   readonly loadsPerEngine?: number;
-  /** Whether packed weights are kept beside the model (default), or removed at the end. */
+  /** Whether packed weights and encoded texts are kept beside the model (default), or removed at the end. */
   readonly cache?: boolean;
 }
 
@@ -200,6 +201,7 @@ export class Kandinsky3 implements AsyncDisposable {
       ...workshop,
       loads,
       texts: new ResidentPrograms(),
+      textCache: new TextCache(this.info.folder, this.#options.cache ?? true),
       unet: new UNetRunner(workshop, unet.part, unet.config, passes),
       movq: new MovqRunner(workshop, movq.part, movq.config, passes),
     };

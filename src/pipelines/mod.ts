@@ -37,7 +37,14 @@ export {
   PREVIEW_FILE,
 } from "./model.node.ts";
 export { MovqRunner } from "./movq-runner.node.ts";
-export { type BoundPart, PACK_FOLDER, PackStore, packedBytes, removePacked } from "./packing.node.ts";
+export {
+  type BoundPart,
+  PACK_FOLDER,
+  PackStore,
+  packedBytes,
+  packedPaths,
+  removePacked,
+} from "./packing.node.ts";
 export { passesFor } from "./passes.node.ts";
 export { foldPart, loadFolded, loadWithCasts, type Workshop } from "./program.node.ts";
 export {
@@ -63,4 +70,5 @@ export {
   type TextPlan,
   unetMasks,
 } from "./text.ts";
+export { removeTexts, TextCache, textCacheSize } from "./text-cache.node.ts";
 export { type PreparedUNet, type UNetInputs, UNetRunner } from "./unet-runner.node.ts";

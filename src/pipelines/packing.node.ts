@@ -21,6 +21,9 @@ import { filesOf, hashSamples } from "./fingerprint.node.ts";
 /** Folder beside the model that holds packed weights; removing it loses nothing but time. */
 export const PACK_FOLDER = ".kandinsky";
 
+/** Folder in it of encoded texts, which are no packed weights: see `TextCache`. */
+export const TEXT_FOLDER = "texts";
+
 /** The weights of one model part, by checkpoint key. */
 export interface BoundPart {
   readonly name: string;
@@ -179,7 +182,7 @@ async function* evaluate(part: BoundPart, expression: Graph) {
   }
   const stored = await Promise.all(names.map((name) => readTensor(entryOf(part, name))));
   if (isReordering(expression)) {
-    yield cast(reorder(expression, stored[0]!), "float32").data;
+    yield cast(reorder(expression, stored[0]!), resultOf(expression).dtype).data;
     return;
   }
   const tensors = new Map(names.map((name, i) => [name, stored[i]!]));
@@ -188,11 +191,7 @@ async function* evaluate(part: BoundPart, expression: Graph) {
 
 /** Whether an expression only widens one stored weight and moves its values, as nearly all do. */
 function isReordering(expression: Graph): boolean {
-  return (
-    storedNames(expression).length === 1 &&
-    resultOf(expression).dtype === "float32" &&
-    expression.nodes.every(({ op }) => MOVES.has(op))
-  );
+  return storedNames(expression).length === 1 && expression.nodes.every(({ op }) => MOVES.has(op));
 }
 
 const MOVES: ReadonlySet<string> = new Set(["parameter", "reshape", "cast", "transpose"]);
@@ -304,17 +303,28 @@ const SPARE_BYTES = 64e6;
 
 /** Bytes of packed weights beside a model, those of runs that keep none among them; 0 where there are none. */
 export async function packedBytes(root: string): Promise<number> {
-  const folder = join(root, PACK_FOLDER);
-  const names = await readdir(folder, { recursive: true }).catch(() => []);
-  const sizes = names.map(async (name) => {
-    // A run that ends meanwhile removes its own.
-    const found = await stat(join(folder, name)).catch(() => undefined);
-    return found?.isFile() ? found.size : 0;
+  const sizes = (await packedPaths(root)).map(async (path) => {
+    const names = await readdir(path, { recursive: true }).catch(() => [""]);
+    const each = names.map(async (name) => {
+      // A run that ends meanwhile removes its own.
+      const found = await stat(join(path, name)).catch(() => undefined);
+      return found?.isFile() ? found.size : 0;
+    });
+    return (await Promise.all(each)).reduce((sum, size) => sum + size, 0);
   });
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
+/** Files of packed weights beside a model, and folders of runs that keep none. */
+export async function packedPaths(root: string): Promise<string[]> {
+  const folder = join(root, PACK_FOLDER);
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => name !== TEXT_FOLDER).map((name) => join(folder, name));
+}
+
 /** Removes the packed weights beside a model; they are written again when needed. */
 export async function removePacked(root: string): Promise<void> {
-  await rm(join(root, PACK_FOLDER), { recursive: true, force: true });
+  for (const path of await packedPaths(root)) await rm(path, { recursive: true, force: true });
+  // Fails where encoded texts lie there, which then stay.
+  await rmdir(join(root, PACK_FOLDER)).catch(() => {});
 }

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { KandinskyError } from "../base/mod.ts";
 import { readSafetensorsHeader, readTensor, writeSafetensors } from "../checkpoint/mod.ts";
 import { add, buildGraph, type GraphBuilder, matmul, reshape, transpose, type Value } from "../graph/mod.ts";
-import { type FoldedGraph, foldWeights, withStoredTypes } from "../passes/mod.ts";
+import { type FoldedGraph, foldWeights, keepNarrow, withStoredTypes } from "../passes/mod.ts";
 import { cast, type DType, float32 } from "../tensor/mod.ts";
 import { type BoundPart, PACK_FOLDER, PackStore, packedBytes, removePacked } from "./packing.node.ts";
 
@@ -237,4 +237,28 @@ test("packedBytes and removePacked see what lies beside the model", async () => 
   await removePacked(root);
   expect([await packedBytes(root), await readdir(root)]).toEqual([0, ["unet"]]);
   await removePacked(root);
+});
+
+test("PackStore packs what was only moved in its stored type, and finds it again", async () => {
+  const { root, part } = await makeModel();
+  const { store, told } = makeStore(root);
+  const kept = keepNarrow(everyKind());
+  const read = async () => {
+    const places = await store.place(await part(), kept);
+    const tensors = await Promise.all([...places.values()].map(readTensor));
+    return tensors.map((t) => [t.dtype, Array.from(cast(t, "float32").data)]);
+  };
+  const values = await read();
+  const byText = (a: unknown, b: unknown) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
+  expect(values.sort(byText)).toEqual([
+    ["bfloat16", [-1, -4, -2, -5, -3, -6]],
+    ["float16", [0.5, 1, 1.5, 2, 2.5, 3]],
+    ["float32", [1, 2, 3, 4, 5, 6]],
+    ["float32", [1.5, 3, 4.5, 6, 7.5, 9]],
+  ]);
+  // The transposed weight in two bytes a value, the sum in four; the others lie where they lay.
+  expect(new Set(told.map(({ bytes }) => bytes))).toEqual(new Set([6 * 2 + 6 * 4]));
+  const before = told.length;
+  expect((await read()).sort(byText)).toEqual(values);
+  expect(told.length).toBe(before);
 });

@@ -2,9 +2,10 @@ import { dirname, relative, sep } from "node:path";
 import type { TensorEntry } from "../checkpoint/mod.ts";
 import { type Graph, nodesOf } from "../graph/mod.ts";
 import { encodeOnnx } from "../onnx/mod.ts";
-import { type FoldedGraph, foldWeights, runPasses, withStoredTypes } from "../passes/mod.ts";
-import type { Engine, Program } from "../runtime/mod.ts";
+import { type FoldedGraph, foldWeights, keepNarrow, runPasses, withStoredTypes } from "../passes/mod.ts";
+import type { Engine, Program, ProgramSource } from "../runtime/mod.ts";
 import { type BoundPart, entryOf, type PackStore } from "./packing.node.ts";
+import type { Precision } from "./plan.ts";
 
 /** What makes graphs run: the engine's process and the place for packed weights. */
 export interface Workshop {
@@ -33,16 +34,31 @@ function asStored(graph: Graph, part: BoundPart): Graph {
   return withStoredTypes(runPasses(graph, passes), (name) => entryOf(part, name).dtype);
 }
 
+/** How the folded weights of a graph are kept, by the precision that a plan names. */
+export const KEPT_AS: { readonly [P in Precision]: (folded: FoldedGraph) => FoldedGraph } = {
+  float32: (folded) => folded,
+  stored: keepNarrow,
+};
+
+export interface LoadFoldedOptions {
+  /** Whether freed buffers are kept for the next run. */
+  readonly arena?: boolean;
+  readonly precision?: Precision;
+}
+
 /** Loads a graph whose weight-only expressions were folded; several graphs may share one `folded`. */
 export async function loadFolded(
   { engine, store }: Workshop,
   part: BoundPart,
   name: string,
-  { graph, derived }: FoldedGraph,
-  { arena = true } = {},
+  folded: FoldedGraph,
+  { arena = true, precision = "float32" }: LoadFoldedOptions = {},
 ): Promise<Program> {
-  const places = await store.place(part, { graph, derived });
-  return loadPlaced(engine, name, graph, (parameter) => places.get(parameter)!, arena);
+  const kept = KEPT_AS[precision](folded);
+  const places = await store.place(part, kept);
+  // The first run's buffers would stay beside the pattern's, and widened weights are most of both.
+  const memory = { arena, memoryPattern: precision === "float32" };
+  return loadPlaced(engine, name, kept.graph, (parameter) => places.get(parameter)!, memory);
 }
 
 /**
@@ -55,7 +71,7 @@ export async function loadWithCasts(
   name: string,
   graph: Graph,
 ): Promise<Program> {
-  return loadPlaced(engine, name, asStored(graph, part), (parameter) => entryOf(part, parameter), true);
+  return loadPlaced(engine, name, asStored(graph, part), (parameter) => entryOf(part, parameter), {});
 }
 
 async function loadPlaced(
@@ -63,7 +79,7 @@ async function loadPlaced(
   name: string,
   graph: Graph,
   placeOf: (parameter: string) => TensorEntry,
-  arena: boolean,
+  memory: Pick<ProgramSource, "arena" | "memoryPattern">,
 ): Promise<Program> {
   const files = nodesOf(graph, "parameter").map(({ attributes }) => placeOf(attributes.name).file);
   const weightsFolder = commonFolder(files);
@@ -77,7 +93,7 @@ async function loadPlaced(
     weightsFolder,
     // The graph is already what shall run. Every optimisation of the runtime here would copy weights.
     optimization: "disabled",
-    arena,
+    ...memory,
     sessionConfig: {
       "session.disable_prepacking": "1",
       // Threads of a program that ran would otherwise spin for some 30 ms beside those of the next one.

@@ -5,6 +5,7 @@ import type { Held, Program } from "../runtime/mod.ts";
 import { float32, type Tensor, tensor } from "../tensor/mod.ts";
 import { firstWrong, isFinite32, NOWHERE } from "./blame.node.ts";
 import type { BoundPart } from "./packing.node.ts";
+import type { Precision } from "./plan.ts";
 import { foldPart, loadFolded, type Workshop } from "./program.node.ts";
 import { ResidentPrograms } from "./resident.node.ts";
 
@@ -41,6 +42,7 @@ interface Loaded {
   readonly key: string;
   readonly graph: Graph;
   readonly derived: ReadonlyMap<string, Graph>;
+  readonly precision: Precision;
   readonly prologue: Program;
   readonly body: Program;
 }
@@ -52,6 +54,7 @@ export class UNetRunner {
   readonly #config: UNetConfig;
   readonly #passes: readonly Pass[];
   readonly #resident = new ResidentPrograms();
+  #precision: Precision = "float32";
   #loaded: Loaded | undefined;
 
   constructor(workshop: Workshop, part: BoundPart, config: UNetConfig, passes: readonly Pass[]) {
@@ -61,14 +64,22 @@ export class UNetRunner {
     this.#passes = passes;
   }
 
+  /** How weights are kept from now on; what was loaded otherwise goes with the next batch. */
+  use(precision: Precision): void {
+    this.#precision = precision;
+  }
+
   /** Encoder states [N,L,D] to contexts [N,L,C]. */
   async project(hidden: Tensor<"float32">): Promise<Tensor<"float32">> {
     const [batch, length] = hidden.shape as [number, number, number];
     const load = () => {
       const folded = foldPart(textProjectionGraph(this.#config, batch, length), this.#part);
-      return loadFolded(this.#workshop, this.#part, "text projection", folded);
+      return loadFolded(this.#workshop, this.#part, "text projection", folded, {
+        precision: this.#precision,
+      });
     };
-    return this.#resident.use(this.#part, "projection", `${batch}x${length}`, load, async (program) => {
+    const key = `${batch}x${length} ${this.#precision}`;
+    return this.#resident.use(this.#part, "projection", key, load, async (program) => {
       const { context } = await program.run({ encoder_hidden_states: hidden }, { context: "return" });
       return context as Tensor<"float32">;
     });
@@ -93,10 +104,11 @@ export class UNetRunner {
 
   async dispose(): Promise<void> {
     await this.#resident.dispose();
-    await this.#unload();
+    await this.unload();
   }
 
-  async #unload(): Promise<void> {
+  /** Releases what the next batch loads again. */
+  async unload(): Promise<void> {
     await this.#loaded?.body.release();
     await this.#loaded?.prologue.release();
     this.#loaded = undefined;
@@ -105,23 +117,27 @@ export class UNetRunner {
   async #load({ context, times, height, width }: UNetInputs): Promise<Loaded> {
     const [batch, contextLength] = context.shape as [number, number, number];
     const shape = { batch, height, width, contextLength, steps: times.length };
-    const key = JSON.stringify(shape);
+    const precision = this.#precision;
+    const key = JSON.stringify({ ...shape, precision });
     if (this.#loaded?.key === key) return this.#loaded;
-    await this.#unload();
+    await this.unload();
     const graph = runPasses(unetGraph(this.#config, shape), this.#passes);
     const { derived, graph: folded } = foldPart(graph, this.#part);
     const halves = joinTables(splitGraph(folded, ["sample", "step"]));
     const load = (name: string, half: Graph) =>
-      loadFolded(this.#workshop, this.#part, name, { graph: half, derived });
+      loadFolded(this.#workshop, this.#part, name, { graph: half, derived }, { precision });
     const body = await load("U-Net", halves.body);
     const prologue = await load("U-Net prologue", halves.prologue);
-    this.#loaded = { key, graph: folded, derived, prologue, body };
+    this.#loaded = { key, graph: folded, derived, precision, prologue, body };
     return this.#loaded;
   }
 
-  async #blame({ graph, derived }: Loaded, feeds: Readonly<Record<string, Tensor>>): Promise<string> {
+  async #blame(
+    { graph, derived, precision }: Loaded,
+    feeds: Readonly<Record<string, Tensor>>,
+  ): Promise<string> {
     const load = (watched: Graph) =>
-      loadFolded(this.#workshop, this.#part, "U-Net, watched", { graph: watched, derived });
+      loadFolded(this.#workshop, this.#part, "U-Net, watched", { graph: watched, derived }, { precision });
     return (await firstWrong({ graph, feeds, load }, (t) => !isFinite32(t))) ?? NOWHERE;
   }
 }

@@ -1,8 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { KandinskyError } from "../base/mod.ts";
 import { type Connection, cancelled, connect } from "./connection.ts";
 import { checkFeeds, checkFetches } from "./feeds.ts";
+import { processMemory } from "./memory.ts";
 import type { Device, Engine, Fetch, Fetched, Held, Memory, Program, ProgramSource } from "./types.ts";
 
 export interface EngineOptions {
@@ -101,15 +101,6 @@ function stale(program: string, what: string): KandinskyError {
 
 /** From the outside where the system allows it, because the engine cannot answer during a run. */
 async function readMemory(connection: Connection): Promise<Memory> {
-  if (process.platform !== "linux") return connection.call("memory", null);
-  const status = await readFile(`/proc/${connection.pid}/status`, "utf8").catch(() => "");
-  const bytes = (field: string): number | undefined => {
-    const match = status.match(new RegExp(`^${field}:\\s+(\\d+) kB`, "m"));
-    return match === null ? undefined : Number(match[1]) * 1024;
-  };
-  const privateBytes = bytes("RssAnon");
-  const peakBytes = bytes("VmHWM");
   // A process that ended has no figures: the call then rejects with the reason.
-  if (privateBytes === undefined || peakBytes === undefined) return connection.call("memory", null);
-  return { privateBytes, peakBytes };
+  return (await processMemory(connection.pid!)) ?? connection.call("memory", null);
 }

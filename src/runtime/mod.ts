@@ -1,5 +1,6 @@
 export { type DeviceReport, describeDevices } from "./devices.ts";
 export { type EngineOptions, startEngine } from "./engine.ts";
+export { type MemoryPeak, type MemoryRoom, memoryRoom, processMemory, watchMemory } from "./memory.ts";
 export {
   DEVICES,
   type Device,

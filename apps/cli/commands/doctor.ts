@@ -10,6 +10,7 @@ export const doctor: CommandDefinition = {
       .optionsGroup(text.groups.general)
       .option("--model <folder>", t.model)
       .option("--remove-packed", t.removePacked)
+      .option("--remove-texts", t.removeTexts)
       .option("--json", t.json)
       .addHelpText("after", examplesOf(t.examples, text));
   },

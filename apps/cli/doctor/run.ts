@@ -1,14 +1,14 @@
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { Command } from "commander";
 import { KandinskyError } from "../../../src/base/mod.ts";
 import {
   EMBEDDED_MODEL,
   Kandinsky3,
   type ModelInfo,
-  PACK_FOLDER,
   packedBytes,
+  packedPaths,
   removePacked,
+  removeTexts,
+  textCacheSize,
 } from "../../../src/pipelines/mod.ts";
 import { type DeviceReport, describeDevices } from "../../../src/runtime/mod.ts";
 import { FILM_CODEC } from "../../../src/video/mod.ts";
@@ -24,7 +24,14 @@ import { describeDisk, describeMachine, type MachineReport } from "./machine.ts"
 interface DoctorOptions {
   readonly model?: string;
   readonly removePacked?: boolean;
+  readonly removeTexts?: boolean;
   readonly json?: boolean;
+}
+
+/** What lies beside a model to save time. */
+interface Kept {
+  readonly bytes: number;
+  readonly files: number;
 }
 
 interface DoctorReport extends MachineReport {
@@ -34,7 +41,9 @@ interface DoctorReport extends MachineReport {
   readonly model:
     | Pick<ModelInfo, "name" | "folder" | "side" | "unit" | "profile">
     | { readonly error: string };
-  readonly packed: { readonly bytes: number; readonly files: number };
+  readonly packed: Kept;
+  /** Encoded prompts. */
+  readonly texts: Kept;
   readonly disk: { readonly free: number; readonly total: number } | undefined;
   readonly graphics: GraphicsProtocol;
   readonly film: typeof FILM_CODEC;
@@ -42,48 +51,61 @@ interface DoctorReport extends MachineReport {
 
 /** `kandinsky doctor`. */
 export async function runDoctor(context: Context, command: Command): Promise<number> {
-  const {
-    model = EMBEDDED_MODEL,
-    removePacked: remove = false,
-    json = false,
-  } = command.opts<DoctorOptions>();
-  if (remove) return forget(context, model, json);
+  const options = command.opts<DoctorOptions>();
+  const { model = EMBEDDED_MODEL, json = false } = options;
+  const kinds = KEPT.filter(({ option }) => options[option] === true);
+  if (kinds.length > 0) return forget(context, model, kinds, json);
   const report = await examine(context, model);
   if (json) print(context, JSON.stringify(report, undefined, 2));
   else for (const line of describe(report, context)) print(context, line);
   return 0;
 }
 
-async function forget(context: Context, model: string, json: boolean): Promise<number> {
+const KEPT = [
+  { option: "removePacked", sizeOf: packedOf, remove: removePacked },
+  { option: "removeTexts", sizeOf: textCacheSize, remove: removeTexts },
+] as const;
+
+async function forget(
+  context: Context,
+  model: string,
+  kinds: readonly (typeof KEPT)[number][],
+  json: boolean,
+): Promise<number> {
   const { text, language } = context;
-  // A folder without a model has no packed weights either, and a wrong name should be told.
+  // A folder without a model has nothing of ours either, and a wrong name should be told.
   const { info } = await Kandinsky3.load({ model });
-  const packed = await packedOf(info.folder);
-  await removePacked(info.folder);
+  let removed: Kept = { bytes: 0, files: 0 };
+  for (const { sizeOf, remove } of kinds) {
+    const { bytes, files } = await sizeOf(info.folder);
+    await remove(info.folder);
+    removed = { bytes: removed.bytes + bytes, files: removed.files + files };
+  }
   print(
     context,
     json
-      ? JSON.stringify({ removed: packed })
-      : text.doctor.removed(formatBytes(packed.bytes, language), packed.files),
+      ? JSON.stringify({ removed })
+      : text.doctor.removed(formatBytes(removed.bytes, language), removed.files),
   );
   return 0;
 }
 
-async function packedOf(folder: string): Promise<DoctorReport["packed"]> {
-  const names = await readdir(join(folder, PACK_FOLDER)).catch(() => []);
-  return { bytes: await packedBytes(folder), files: names.length };
+async function packedOf(folder: string): Promise<Kept> {
+  return { bytes: await packedBytes(folder), files: (await packedPaths(folder)).length };
 }
 
 async function examine(context: Context, folder: string): Promise<DoctorReport> {
-  const [machine, devices, model, packed, disk] = await Promise.all([
+  const [machine, devices, model, packed, texts, disk] = await Promise.all([
     describeMachine(),
     describeDevices(),
     examineModel(context, folder),
     packedOf(folder),
+    textCacheSize(folder),
     describeDisk(folder).catch(() => undefined),
   ]);
   const graphics = detectGraphics(context.env, context.stderr.isTTY === true);
-  return { kandinsky: readVersion(), ...machine, devices, model, packed, disk, graphics, film: FILM_CODEC };
+  const film = FILM_CODEC;
+  return { kandinsky: readVersion(), ...machine, devices, model, packed, texts, disk, graphics, film };
 }
 
 async function examineModel(context: Context, folder: string): Promise<DoctorReport["model"]> {
@@ -124,6 +146,7 @@ function describe(report: DoctorReport, { text, language }: Context): string[] {
       "error" in model ? model.error : t.modelLine(model.name, model.folder, model.side, model.profile),
     ],
     [rows.packed, report.packed.files === 0 ? t.none : t.packed(bytes(report.packed.bytes))],
+    [rows.texts, report.texts.files === 0 ? t.none : t.texts(bytes(report.texts.bytes), report.texts.files)],
     [rows.disk, report.disk === undefined ? t.unknown : room(report.disk)],
     [rows.graphics, report.graphics === "none" ? t.none : report.graphics],
     [rows.film, t.film(report.film.codec, report.film.library, report.film.license)],

@@ -45,6 +45,13 @@ export function startTelling(context: Context, progress: Progress, job: Job, inl
       const detail = place(pictures).join(", ");
       progress.update({ label: text.run.stages[stage], ...(detail === "" ? {} : { detail }) });
     },
+    texts: ({ pictures, encoded }) => {
+      if (encoded > 0) return;
+      progress.update({
+        label: text.run.stages.encode,
+        detail: [text.run.known, ...place(pictures)].join(", "),
+      });
+    },
     step: async ({ pictures, index, total: count, seconds, previews }) => {
       steps++;
       stepSeconds += seconds;

@@ -57,7 +57,7 @@ export const en = {
     json: "print one JSON event a line",
     resume: "go on with a run that was stopped",
     preview: "show no pictures in the terminal",
-    cache: "keep no prepared weights beside the model",
+    cache: "keep no prepared weights and no encoded prompts beside the model",
     model: "folder of a Kandinsky 3 model (default: the small one that comes along)",
     lora: "a LoRA and its weight, such as style.safetensors:0.8; may be given several times",
     device: (names: string) => `${names} (default: cpu)`,
@@ -85,6 +85,7 @@ export const en = {
     usage: "[options]",
     json: "print JSON",
     removePacked: "delete the prepared weights that lie beside the model",
+    removeTexts: "delete the encoded prompts that lie beside the model",
     model: "folder of the model to look at (default: the small one that comes along)",
     examples: [
       ["kandinsky doctor", "look at this machine"],
@@ -98,6 +99,8 @@ export const en = {
     modelLine: (name: string, folder: string, side: number, profile: string) =>
       `${name}, ${side}x${side} pixels, ${profile} profile, in ${folder}`,
     packed: (bytes: string) => `${bytes}; \`kandinsky doctor --remove-packed\` deletes them`,
+    texts: (bytes: string, count: number) =>
+      `${count} in ${bytes}; \`kandinsky doctor --remove-texts\` deletes them`,
     absent: (reason: string) => `absent: ${reason}`,
     removed: (bytes: string, count: number) =>
       `removed ${bytes} in ${count} ${count === 1 ? "file" : "files"}`,
@@ -115,6 +118,7 @@ export const en = {
       disk: "disk beside the model",
       model: "model",
       packed: "prepared weights",
+      texts: "encoded prompts",
       graphics: "pictures in this terminal",
       film: "films",
     },
@@ -232,6 +236,7 @@ export const en = {
       denoise: "drawing",
       decode: "finishing",
     },
+    known: "read before",
     step: (index: number, total: number) => `step ${index}/${total}`,
     picture: (index: string, total: number) => `picture ${index}/${total}`,
     left: (time: string) => `${time} left`,

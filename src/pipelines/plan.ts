@@ -1,0 +1,5 @@
+/**
+ * How a part's weights are kept while it runs: `float32` prepared and widened on the disk, the fastest; `stored` in
+ * the type of the model's files, prepared too, and widened at each use: the same values in fewer bytes.
+ */
+export type Precision = "float32" | "stored";
