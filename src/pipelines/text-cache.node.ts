@@ -47,7 +47,9 @@ export class TextCache {
       await utimes(file, now, now).catch(() => {});
       return found;
     } catch (error) {
-      if (error instanceof KandinskyError) return undefined;
+      // Another process may remove it while it is read.
+      if (error instanceof KandinskyError || (error as NodeJS.ErrnoException).code !== undefined)
+        return undefined;
       throw error;
     }
   }
