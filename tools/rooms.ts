@@ -14,6 +14,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/image": ["tensor"],
   "src/video": ["image"],
   "src/masks": ["random", "tensor"],
+  "src/motion": ["random", "image"],
   "src/nn": ["graph", "tensor"],
   "src/models": ["nn", "graph", "tensor"],
   "src/diffusion": ["random", "tensor"],
