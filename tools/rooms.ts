@@ -10,6 +10,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/onnx": ["graph", "tensor"],
   "src/runtime": ["tensor"],
   "src/checkpoint": ["tensor"],
+  "src/store": ["checkpoint"],
   "src/tokenizer": [],
   "src/image": ["tensor"],
   "src/video": ["image"],

@@ -9,8 +9,11 @@ const MAX_JSON_BYTES = 64 * 2 ** 20;
 export interface Boundary {
   /** Real path of the model's folder. */
   readonly root: string;
-  /** `blobs/` of the hub repository whose snapshot the folder is: hub caches consist of links into it. */
-  readonly blobs: string | undefined;
+  /**
+   * Where the hub repository whose snapshot the folder is has its contents: hub caches consist of links into its
+   * `blobs/`, which with newer Python clients are links into the `blobs/` of the whole cache.
+   */
+  readonly blobs: readonly string[];
 }
 
 /** One listing of a folder. */
@@ -38,16 +41,26 @@ export async function boundaryOf(folder: string): Promise<Boundary> {
   return { root, blobs: findBlobs(root) };
 }
 
-/** `models--org--name/blobs` where the path lies in `models--org--name/snapshots/<revision>`. */
-function findBlobs(root: string): string | undefined {
+function findBlobs(root: string): readonly string[] {
+  const repository = hubRepositoryOf(root);
+  return repository === undefined ? [] : [join(repository, "blobs"), join(dirname(repository), "blobs")];
+}
+
+/** `models--org--name` where the path lies in `models--org--name/snapshots/<revision>`. */
+function hubRepositoryOf(root: string): string | undefined {
   for (let at = root; at !== dirname(at); at = dirname(at)) {
     const snapshots = dirname(at);
     const repository = dirname(snapshots);
-    if (basename(snapshots) === "snapshots" && /^models--./.test(basename(repository))) {
-      return join(repository, "blobs");
-    }
+    if (basename(snapshots) === "snapshots" && /^models--./.test(basename(repository))) return repository;
   }
   return undefined;
+}
+
+/** What a model is called: `org/name` of a snapshot in a hub cache, else the folder's own name. */
+export function modelNameOf(root: string): string {
+  const repository = hubRepositoryOf(root);
+  if (repository === undefined) return basename(root);
+  return basename(repository).slice("models--".length).replace("--", "/");
 }
 
 /**
@@ -77,12 +90,12 @@ async function resolveInside(path: string, boundary: Boundary): Promise<string> 
     );
   });
   const { root, blobs } = boundary;
-  if (isInside(target, root) || (blobs !== undefined && isInside(target, blobs))) return target;
+  if ([root, ...blobs].some((folder) => isInside(target, folder))) return target;
   throw new KandinskyError("file_escapes", {
     what: "a link leaves the model's folder",
     where: path,
     seen: target,
-    wanted: blobs === undefined ? `a file in ${root}` : `a file in ${root} or ${blobs}`,
+    wanted: `a file in ${[root, ...blobs].join(" or ")}`,
     hint: "copy the file into the model's folder if it belongs there",
   });
 }

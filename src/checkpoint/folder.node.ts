@@ -2,7 +2,15 @@ import { join } from "node:path";
 import { KandinskyError } from "../base/mod.ts";
 import type { TensorEntry } from "./entry.ts";
 import { checkPipelineClass, lonePartError } from "./family.ts";
-import { type Boundary, boundaryOf, fieldsOf, type Listing, listFolder, readJson } from "./files.node.ts";
+import {
+  type Boundary,
+  boundaryOf,
+  fieldsOf,
+  type Listing,
+  listFolder,
+  modelNameOf,
+  readJson,
+} from "./files.node.ts";
 import {
   type ConfigPart,
   type FilesPart,
@@ -15,6 +23,8 @@ import { readSafetensorsHeader } from "./safetensors.node.ts";
 
 /** A model in the diffusers layout; only listings, small JSON files and headers were read. */
 export interface ModelFolder {
+  /** What the model is called: `org/name` in a hub cache, else the folder's name. */
+  readonly name: string;
   /** Real path of the folder. */
   readonly root: string;
   /** model_index.json. */
@@ -63,6 +73,7 @@ export async function openModelFolder(folder: string): Promise<ModelFolder> {
   }
   const found: ModelParts = parts;
   return {
+    name: modelNameOf(listing.folder),
     root: listing.folder,
     index,
     parts: found,

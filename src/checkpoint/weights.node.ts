@@ -6,14 +6,23 @@ import { readSafetensorsHeader } from "./safetensors.node.ts";
 
 /** The names under which diffusers and transformers save a part's weights. */
 const STEMS = ["diffusion_pytorch_model", "model"];
-/** In order of preference; "" is no variant. */
-const VARIANTS = ["", ".fp16", ".bf16"];
+/** In order of preference; "plain" is without a word for it in the name. */
+export const VARIANTS = ["plain", "fp16", "bf16"] as const;
 
-/** An index before a single file; shard names are never made up, so both shard naming styles read alike. */
-const CANDIDATES = VARIANTS.flatMap((variant) => [
-  ...STEMS.map((stem) => ({ name: `${stem}.safetensors.index${variant}.json`, indexed: true })),
-  ...STEMS.map((stem) => ({ name: `${stem}${variant}.safetensors`, indexed: false })),
-]);
+/** Which of several sets of weights that lie in one folder. */
+export type Variant = (typeof VARIANTS)[number];
+
+/**
+ * The files that can hold a part's weights, in order of preference: an index before a single file. Shard names
+ * are never made up, so both shard naming styles read alike.
+ */
+export const WEIGHT_FILES = VARIANTS.flatMap((variant) => {
+  const word = variant === "plain" ? "" : `.${variant}`;
+  return [
+    ...STEMS.map((stem) => ({ name: `${stem}.safetensors.index${word}.json`, variant, indexed: true })),
+    ...STEMS.map((stem) => ({ name: `${stem}${word}.safetensors`, variant, indexed: false })),
+  ];
+});
 
 /**
  * The tensors of a part's folder: of its index file and the shards named there, or of its one safetensors
@@ -21,7 +30,7 @@ const CANDIDATES = VARIANTS.flatMap((variant) => [
  * Throws `file_missing`, `tensor_missing`, `file_corrupt`.
  */
 export async function readWeights(listing: Listing): Promise<ReadonlyMap<string, TensorEntry>> {
-  const found = CANDIDATES.find(({ name }) => listing.files.has(name));
+  const found = WEIGHT_FILES.find(({ name }) => listing.files.has(name));
   if (found === undefined) throw noWeights(listing);
   if (found.indexed) return readIndexed(listing, found.name, readSafetensorsEntries);
   const where = join(listing.folder, found.name);
@@ -69,8 +78,8 @@ export async function readIndexed<T extends TensorEntry>(
   return tensors;
 }
 
-/** Tensor name to shard name. */
-function readWeightMap(json: unknown, where: string): ReadonlyMap<string, string> {
+/** Tensor name to shard name, from the JSON of an index. Throws `file_corrupt` and `file_escapes`. */
+export function readWeightMap(json: unknown, where: string): ReadonlyMap<string, string> {
   const what = "cannot read the index of the weights";
   const fields = fieldsOf(fieldsOf(json)?.get("weight_map"));
   if (fields === undefined) {
@@ -109,7 +118,7 @@ function noWeights(listing: Listing): KandinskyError {
     what: "cannot find the weights",
     where: listing.folder,
     seen: names.length === 0 ? "no files" : names.slice(0, 10).join(", "),
-    wanted: `one of ${CANDIDATES.filter(({ indexed }) => !indexed)
+    wanted: `one of ${WEIGHT_FILES.filter(({ indexed }) => !indexed)
       .map(({ name }) => name)
       .join(", ")}, or an index of shards`,
     hint,

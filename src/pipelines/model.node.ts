@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { KandinskyError } from "../base/mod.ts";
 import {
@@ -91,7 +91,7 @@ export async function openModel(path: string, loras: readonly LoraChoice[] = [])
     folder,
     tokenizer,
     info: {
-      name: basename(folder.root),
+      name: folder.name,
       folder: folder.root,
       fingerprint: await fingerprintOf([parts.text, parts.unet, parts.movq].map(({ part }) => part)),
       unit,
