@@ -19,7 +19,8 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/nn": ["graph", "tensor"],
   "src/models": ["nn", "graph", "tensor"],
   "src/diffusion": ["random", "tensor"],
-  "src/scenes": ["checkpoint", "image", "random", "tensor"],
+  "src/data": ["checkpoint", "image", "random", "tensor"],
+  "src/scenes": ["data", "checkpoint", "image", "random", "tensor"],
   "src/adapters": ["checkpoint", "graph", "interp", "passes", "tensor"],
   "src/pipelines": [
     "models",

@@ -9,29 +9,42 @@ export const MASTER_SIDE = 128;
 export type Masters = ReadonlyMap<string, Uint8Array>;
 
 /**
- * The picture of a scene, `size` by `size` pixels: every subject's master averaged over the area of each pixel
- * and laid over the background. Plain arithmetic, so equal input gives equal bytes on every machine.
+ * The picture of a scene: every subject's master averaged over the area of each pixel and laid over the background.
+ * The scene's square is as large as fits and in the middle. Plain arithmetic, so equal input gives equal bytes on
+ * every machine.
  */
-export function composeScene(spec: SceneSpec, masters: Masters, size: number): Picture {
+export function composeScene(
+  spec: SceneSpec,
+  masters: Masters,
+  width: number,
+  height: number = width,
+): Picture {
   const [red, green, blue] = BACKGROUNDS[spec.background];
-  const canvas = new Float32Array(3 * size * size);
+  const canvas = new Float32Array(3 * width * height);
   for (let i = 0; i < canvas.length; i += 3) {
     canvas[i] = red;
     canvas[i + 1] = green;
     canvas[i + 2] = blue;
   }
   for (const place of spec.subjects) {
-    lay(canvas, size, masters.get(`${spec.style}/${place.code}`)!, place);
+    lay(canvas, width, height, masters.get(`${spec.style}/${place.code}`)!, place);
   }
   const data = new Uint8Array(canvas.length);
   for (let i = 0; i < canvas.length; i++) data[i] = canvas[i]! + 0.5;
-  return { width: size, height: size, data };
+  return { width, height, data };
 }
 
 /** Averages along rows first, then along columns: the same weights for all pixels of a row or column. */
-function lay(canvas: Float32Array, size: number, master: Uint8Array, { left, top, side }: Placed): void {
-  const across = coverage(left * size, side * size, size);
-  const down = coverage(top * size, side * size, size);
+function lay(
+  canvas: Float32Array,
+  width: number,
+  height: number,
+  master: Uint8Array,
+  { left, top, side }: Placed,
+): void {
+  const square = Math.min(width, height);
+  const across = coverage((width - square) / 2 + left * square, side * square, width);
+  const down = coverage((height - square) / 2 + top * square, side * square, height);
   const columns = across.weights.length;
   const narrowed = new Float32Array(MASTER_SIDE * columns * 4);
   for (let y = 0; y < MASTER_SIDE; y++) {
@@ -71,7 +84,7 @@ function lay(canvas: Float32Array, size: number, master: Uint8Array, { left, top
         b += weight * narrowed[at + 2]!;
         a += weight * narrowed[at + 3]!;
       }
-      const to = 3 * ((down.first + y) * size + across.first + x);
+      const to = 3 * ((down.first + y) * width + across.first + x);
       const rest = 1 - a / 255;
       canvas[to] = r + canvas[to]! * rest;
       canvas[to + 1] = g + canvas[to + 1]! * rest;

@@ -25,6 +25,12 @@ export {
   type SceneSpec,
   type Split,
 } from "./spec.ts";
+export {
+  openSceneStream,
+  type SceneBatch,
+  type SceneStream,
+  type SceneStreamOptions,
+} from "./stream.node.ts";
 export { isStyle, STYLES, type Style, type StyleName } from "./styles.ts";
 export { readSubjects, SCENES_CACHE, SUBJECTS_FILE } from "./subjects.node.ts";
 export { type Forms, listedSubjects, namesOf, parseSubjects, type Subject } from "./subjects.ts";
