@@ -7,11 +7,19 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type * as Ort from "onnxruntime-node";
-import { KandinskyError } from "../base/mod.ts";
+import { KandinskyError, product } from "../base/mod.ts";
+import { ARRAY_OF } from "../tensor/mod.ts";
 import { deviceAbsent } from "./absence.ts";
 import { PROBE_MODEL } from "./probe-model.ts";
 import type { Answer, CallName, Calls, Request } from "./protocol.ts";
-import { type LoadedProgram, loadProgram, runProgram, type SessionSettings, toRuntime } from "./sessions.ts";
+import {
+  fromRuntime,
+  type LoadedProgram,
+  loadProgram,
+  runProgram,
+  type SessionSettings,
+  toRuntime,
+} from "./sessions.ts";
 
 type Handlers = {
   readonly [K in CallName]: (params: Calls[K]["params"]) => Promise<Calls[K]["answer"]>;
@@ -59,7 +67,16 @@ function makeHandlers(): Handlers {
         name,
         "held" in feed ? held.get(feed.held)! : toRuntime(ort, feed),
       ]);
-      return runProgram(ort, programs.get(program)!, Object.fromEntries(values), fetches, hold);
+      return runProgram(ort, programs.get(program)!, Object.fromEntries(values), fetches, { hold, held });
+    },
+
+    async hold({ dtype, shape, ...given }) {
+      const data = "data" in given ? given.data : new ARRAY_OF[dtype](product(shape));
+      return { held: hold(toRuntime(settings.ort, { dtype, shape, data })) };
+    },
+
+    async read({ held: number }) {
+      return fromRuntime(held.get(number)!);
     },
 
     async releaseProgram({ program }) {

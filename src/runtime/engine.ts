@@ -49,6 +49,16 @@ function makeEngine(connection: Connection, device: Device, threads: number): En
     // Answered, so it has one.
     pid: connection.pid!,
     load: (source) => loadInto(connection, live, source),
+    async hold({ dtype, shape, ...given }) {
+      const { held } = await connection.call("hold", { dtype, shape, ...given });
+      const handle = { held, dtype, shape };
+      live.add(handle);
+      return handle;
+    },
+    async read(held) {
+      if (!live.has(held)) throw stale("read", "the held tensor");
+      return connection.call("read", { held: held.held });
+    },
     async release(held) {
       const freed = ("held" in held ? [held] : held).filter((one) => live.delete(one));
       if (freed.length > 0) await connection.call("releaseHeld", { held: freed.map((one) => one.held) });
@@ -74,15 +84,21 @@ async function loadInto(connection: Connection, live: Set<Held>, source: Program
       feeds: Parameters<Program["run"]>[0],
       fetches: F,
     ): Promise<Fetched<F>> {
-      if (released) throw stale(name, "the program");
+      if (released) throw stale(`run ${name}`, "the program");
       for (const [feed, value] of Object.entries(feeds)) {
-        if ("held" in value && !live.has(value)) throw stale(name, `the held tensor of feed ${feed}`);
+        if ("held" in value && !live.has(value))
+          throw stale(`run ${name}`, `the held tensor of feed ${feed}`);
+      }
+      for (const [fetch, value] of Object.entries(fetches)) {
+        if (typeof value === "object" && !live.has(value))
+          throw stale(`run ${name}`, `the held tensor of fetch ${fetch}`);
       }
       checkFeeds(name, inputs, feeds);
       checkFetches(name, outputs, fetches);
       const results = await connection.call("run", { program, feeds, fetches });
       for (const result of Object.values(results)) if ("held" in result) live.add(result);
-      return results as Fetched<F>;
+      const written = Object.entries(fetches).filter(([, fetch]) => typeof fetch === "object");
+      return { ...results, ...Object.fromEntries(written) } as Fetched<F>;
     },
     async release() {
       if (released) return;
@@ -92,9 +108,9 @@ async function loadInto(connection: Connection, live: Set<Held>, source: Program
   };
 }
 
-function stale(program: string, what: string): KandinskyError {
+function stale(action: string, what: string): KandinskyError {
   return new KandinskyError("graph_invalid", {
-    what: `cannot run ${program}`,
+    what: `cannot ${action}`,
     seen: `${what} was released or belongs to another engine`,
   });
 }

@@ -9,21 +9,29 @@ export function checkFeeds(
   feeds: Readonly<Record<string, Tensor | Held>>,
 ): void {
   const fail = failing(program);
-  for (const { name, dtype, shape } of inputs) {
-    const feed = feeds[name];
+  for (const port of inputs) {
+    const feed = feeds[port.name];
     if (feed === undefined) {
-      throw fail("tensor_missing", `feed ${name}`, "nothing", `${dtype}${showShape(shape)}`);
+      throw fail("tensor_missing", `feed ${port.name}`, "nothing", `${port.dtype}${showShape(port.shape)}`);
     }
-    if (feed.dtype !== dtype) throw fail("tensor_dtype", `feed ${name}`, feed.dtype, dtype);
-    const fits =
-      feed.shape.length === shape.length &&
-      shape.every((size, axis) => typeof size === "string" || size === feed.shape[axis]);
-    if (!fits) throw fail("tensor_shape", `feed ${name}`, formatShape(feed.shape), showShape(shape));
+    checkFit(program, `feed ${port.name}`, port, feed);
   }
   checkNames(program, "feed", Object.keys(feeds), inputs);
 }
 
-/** Throws where an output is asked for that the program does not have, or none at all. */
+function checkFit(program: string, where: string, { dtype, shape }: Port, value: Tensor | Held): void {
+  const fail = failing(program);
+  if (value.dtype !== dtype) throw fail("tensor_dtype", where, value.dtype, dtype);
+  const fits =
+    value.shape.length === shape.length &&
+    shape.every((size, axis) => typeof size === "string" || size === value.shape[axis]);
+  if (!fits) throw fail("tensor_shape", where, formatShape(value.shape), showShape(shape));
+}
+
+/**
+ * Throws where an output is asked for that the program does not have, or none at all, or one that does not fit
+ * the tensor it is to be written over.
+ */
 export function checkFetches(
   program: string,
   outputs: readonly Port[],
@@ -32,6 +40,10 @@ export function checkFetches(
   const names = Object.keys(fetches);
   if (names.length === 0) throw failing(program)("tensor_missing", "fetches", "none", "at least one output");
   checkNames(program, "fetch", names, outputs);
+  for (const port of outputs) {
+    const fetch = fetches[port.name];
+    if (typeof fetch === "object") checkFit(program, `fetch ${port.name}`, port, fetch);
+  }
 }
 
 function checkNames(program: string, kind: string, names: readonly string[], ports: readonly Port[]): void {

@@ -2,6 +2,7 @@ export { type DeviceReport, describeDevices } from "./devices.ts";
 export { type EngineOptions, startEngine } from "./engine.ts";
 export { type MemoryPeak, type MemoryRoom, memoryRoom, processMemory, watchMemory } from "./memory.ts";
 export {
+  type Blank,
   DEVICES,
   type Device,
   type Engine,

@@ -1,6 +1,6 @@
 import type { ErrorCode, ErrorParts } from "../base/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import type { Device, Fetch, Held, Memory, Port, ProgramSource } from "./types.ts";
+import type { Blank, Device, Fetch, Held, Memory, Port, ProgramSource } from "./types.ts";
 
 /** What the parent may ask of the engine's process, with the answer to each. */
 export interface Calls {
@@ -17,6 +17,8 @@ export interface Calls {
     };
     answer: Readonly<Record<string, Tensor | Held>>;
   };
+  hold: { params: Tensor | Blank; answer: { readonly held: number } };
+  read: { params: { readonly held: number }; answer: Tensor };
   releaseProgram: { params: { readonly program: number }; answer: null };
   releaseHeld: { params: { readonly held: readonly number[] }; answer: null };
   memory: { params: null; answer: Memory };

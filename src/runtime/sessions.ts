@@ -66,24 +66,31 @@ export function toRuntime(ort: typeof Ort, { dtype, data, shape }: Tensor): Ort.
   return new ort.Tensor(dtype as "float32", data as Float32Array, shape);
 }
 
-function fromRuntime({ type, dims, data }: Ort.Tensor): Tensor {
+export function fromRuntime({ type, dims, data }: Ort.Tensor): Tensor {
   // Where the engine's JavaScript has Float16Array, ONNX Runtime uses it; ours are the bits.
   const { buffer, byteOffset, length } = data as Float32Array;
   const dtype = type as DType;
   return { dtype, shape: dims, data: new ARRAY_OF[dtype](buffer, byteOffset, length) };
 }
 
-/** Runs a program; `hold` keeps a tensor here and returns the handle to it. */
+/** The tensors that stay here, by number. */
+export interface HeldTensors {
+  readonly held: ReadonlyMap<number, Ort.Tensor>;
+  readonly hold: (tensor: Ort.Tensor) => number;
+}
+
+/** Runs a program; a tensor that is written over may be one of the feeds. */
 export async function runProgram(
   ort: typeof Ort,
   program: LoadedProgram,
   feeds: Readonly<Record<string, Ort.Tensor>>,
   fetches: Readonly<Record<string, Fetch>>,
-  hold: (tensor: Ort.Tensor) => number,
+  { held, hold }: HeldTensors,
 ): Promise<Record<string, Tensor | Held>> {
   const targets: Record<string, Ort.Tensor | null> = {};
   for (const [name, fetch] of Object.entries(fetches)) {
-    targets[name] = fetch === "return" ? outputBuffer(ort, program, name) : null;
+    if (typeof fetch === "object") targets[name] = held.get(fetch.held)!;
+    else targets[name] = fetch === "return" ? outputBuffer(ort, program, name) : null;
   }
   let results: Ort.InferenceSession.OnnxValueMapType;
   try {
@@ -94,6 +101,7 @@ export async function runProgram(
   const answer: Record<string, Tensor | Held> = {};
   for (const [name, fetch] of Object.entries(fetches)) {
     const result = results[name] as Ort.Tensor;
+    if (typeof fetch === "object") continue;
     answer[name] =
       fetch === "hold"
         ? { held: hold(result), dtype: result.type as DType, shape: result.dims }

@@ -39,13 +39,20 @@ export interface Held {
   readonly shape: readonly number[];
 }
 
-/** Whether an output crosses to the caller or stays in the engine as a `Held`. */
-export type Fetch = "return" | "hold";
+/**
+ * Whether an output crosses to the caller, stays in the engine as a new `Held`, or is written over the values of
+ * one that is there. The one written over may be a feed of the same run, but the runtime does not know of it:
+ * the graph must be elementwise and read no old value after it wrote the new one.
+ */
+export type Fetch = "return" | "hold" | Held;
 
-/** The result type of a run: a `Tensor` for each "return", a `Held` for each "hold". */
+/** The result type of a run: a `Tensor` for each "return", a `Held` for each "hold" or `Held` written over. */
 export type Fetched<F extends Readonly<Record<string, Fetch>>> = {
-  readonly [K in keyof F]: F[K] extends "return" ? Tensor : F[K] extends "hold" ? Held : Tensor | Held;
+  readonly [K in keyof F]: F[K] extends "return" ? Tensor : F[K] extends "hold" | Held ? Held : Tensor | Held;
 };
+
+/** Type and shape of a tensor of zeros. */
+export type Blank = Pick<Tensor, "dtype" | "shape">;
 
 /** A model loaded into an engine. */
 export interface Program {
@@ -54,7 +61,8 @@ export interface Program {
   readonly outputs: readonly Port[];
   /**
    * Runs the model. `feeds` holds every input; only the outputs named in `fetches` are computed.
-   * Throws `tensor_missing`, `tensor_unexpected`, `tensor_dtype` or `tensor_shape` before anything is sent,
+   * Throws `tensor_missing`, `tensor_unexpected`, `tensor_dtype` or `tensor_shape` before anything is sent, for
+   * tensors to write over as for feeds,
    * `memory_exceeded` where a buffer cannot be had, `engine_died` and `cancelled` where the engine ends.
    */
   run<const F extends Readonly<Record<string, Fetch>>>(
@@ -84,6 +92,10 @@ export interface Engine extends AsyncDisposable {
    * or `file_corrupt` for external weights, `memory_exceeded`.
    */
   load(source: ProgramSource): Promise<Program>;
+  /** Keeps a tensor in the engine; of a `Blank` the zeros are made there. Throws `memory_exceeded`. */
+  hold(value: Tensor | Blank): Promise<Held>;
+  /** The values that a held tensor has now. */
+  read(held: Held): Promise<Tensor>;
   /** Frees held tensors. Releasing one twice does nothing. */
   release(held: Held | readonly Held[]): Promise<void>;
   /** On Linux this also answers while a run is going on. */
