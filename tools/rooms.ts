@@ -21,6 +21,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/diffusion": ["random", "tensor"],
   "src/data": ["checkpoint", "image", "random", "tensor"],
   "src/scenes": ["data", "checkpoint", "image", "random", "tensor"],
+  "src/train": ["models", "autodiff", "passes", "onnx", "runtime", "diffusion", "random", "graph", "tensor"],
   "src/adapters": ["checkpoint", "graph", "interp", "passes", "tensor"],
   "src/pipelines": [
     "models",

@@ -23,18 +23,11 @@ export function encodeOnnx(graph: Graph, placeOf: (parameter: string) => WeightP
     if (cut === undefined) names[id] = lower(emit, graph, node, inputs, placeOf);
     else for (const [piece, name] of emitSplit(emit, inputs[0]!, cut)) names[piece] = name;
   });
-  const outputs = [...graph.outputs].map(([name, id]) => {
-    // A result needs a name of its own, which a node's result or an input does not have.
-    emit.nodes.push({
-      opType: "Identity",
-      domain: "",
-      name,
-      input: [names[id]!],
-      output: [name],
-      attribute: [],
-    });
-    return valueInfo(name, graph.nodes[id]!);
-  });
+  nameResults(
+    emit,
+    [...graph.outputs].map(([name, id]) => [name, names[id]!]),
+  );
+  const outputs = [...graph.outputs].map(([name, id]) => valueInfo(name, graph.nodes[id]!));
   return encodeModel({
     irVersion: 10,
     producerName: "kandinsky",
@@ -54,6 +47,28 @@ const OPSETS = [
   { domain: "com.microsoft", version: 1 },
   { domain: "com.microsoft.nchwc", version: 1 },
 ];
+
+/**
+ * Gives results their names: to the value itself where an operation made it, so that it is written where the
+ * caller wants it; inputs, weights and what is a result twice are copied.
+ */
+function nameResults(emit: Emitter, results: readonly (readonly [name: string, value: string])[]): void {
+  const made = new Set(emit.nodes.flatMap(({ output }) => output));
+  const renamed = new Map<string, string>();
+  const copies = results.filter(([name, value]) => {
+    if (!made.has(value) || renamed.has(value)) return true;
+    renamed.set(value, name);
+    return false;
+  });
+  const rename = (value: string) => renamed.get(value) ?? value;
+  emit.nodes.forEach((node, i) => {
+    emit.nodes[i] = { ...node, input: node.input.map(rename), output: node.output.map(rename) };
+  });
+  for (const [name, value] of copies) {
+    const source = { opType: "Identity", domain: "", name, attribute: [] };
+    emit.nodes.push({ ...source, input: [rename(value)], output: [name] });
+  }
+}
 
 function lower(
   emit: Emitter,

@@ -92,10 +92,15 @@ export async function openFixture(
   return fixture;
 }
 
+/** What the manifest says of weights after steps in words: an optimiser moves a few by their gradient's sign alone. */
+const SHARES: Readonly<Record<string, number>> = { params: 0.995 };
+
 /** A class of the manifest by name. */
 export function toleranceNamed(manifest: Manifest, name: string | undefined): Tolerance | undefined {
   const found = name !== undefined && Object.hasOwn(manifest.tolerance.classes, name);
-  return found ? { name, ...manifest.tolerance.classes[name]! } : undefined;
+  if (!found) return undefined;
+  const share = Object.hasOwn(SHARES, name) ? { share: SHARES[name]! } : {};
+  return { name, ...manifest.tolerance.classes[name]!, ...share };
 }
 
 type Row = ManifestFixture["tensors"][string];

@@ -1,14 +1,16 @@
 import { CHECKPOINTS_FILE, checkpoints } from "./checkpoints.ts";
 import type { Context } from "./context.ts";
 import { LORA_FILE, lora } from "./lora.ts";
-import { MOVQ_FILE, MOVQ_GRAD_FILE, movq, movqGrad } from "./movq.ts";
+import { MOVQ_FILE, movq } from "./movq.ts";
+import { MOVQ_GRAD_FILE, movqGrad } from "./movq-grad.ts";
 import { PIPELINES_INDEX, pipelineIndex, pipelines } from "./pipelines.ts";
 import { RNG_FILE, rng } from "./rng.ts";
 import { SCHEDULE_FILE, schedule } from "./schedule.ts";
 import { SEEDED_FILE, seeded } from "./seeded.ts";
 import { TEXT_ENCODER_FILE, textEncoder } from "./text-encoder.ts";
 import { TOKENIZER_FILE, tokenizer } from "./tokenizer.ts";
-import { UNET_FILE, UNET_GRAD_FILE, unet, unetGrad } from "./unet.ts";
+import { UNET_FILE, unet } from "./unet.ts";
+import { UNET_GRAD_FILE, unetGrad } from "./unet-grad.ts";
 
 /** One kind of case. */
 export interface Kind {

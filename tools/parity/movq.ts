@@ -15,7 +15,6 @@ import type { Fixture } from "./fixture.ts";
 import { readJsonAs } from "./folder.ts";
 
 export const MOVQ_FILE = "movq.safetensors";
-export const MOVQ_GRAD_FILE = "movq-grad.safetensors";
 
 const schema = z.object({ model: z.string() });
 
@@ -45,23 +44,8 @@ export async function movq(context: Context): Promise<void> {
   fixture.expect("decode/quantized", await at.decode(quantized.quantized));
 }
 
-/** The forward results of the training fixture; its gradients come with training. */
-export async function movqGrad(context: Context): Promise<void> {
-  const fixture = context.fixture(MOVQ_GRAD_FILE);
-  if (fixture?.model === undefined) return;
-  const known = /^(grad\/.*|grad_z|loss|vq\/\w+\/(loss|grad_z|grad_codebook))$/;
-  fixture.later(
-    "movq-grad",
-    fixture.left().filter((name) => known.test(name)),
-  );
-  const at = await openTools(context, fixture.model);
-  fixture.expect("output", await at.decode(fixture.float32("z")));
-  const { indices, quantized } = await at.quantize(fixture.float32("vq/z"));
-  fixture.expect("vq/indices", indices);
-  fixture.expect("vq/z_q", quantized);
-}
-
-async function openTools(context: Context, path: string) {
+/** What runs a MoVQ of the folder. */
+export async function openTools(context: Context, path: string) {
   const { config, part }: ModelPart<MovqConfig> = bindMovq(await openPart(join(context.folder, path)));
   const run = (graph: ReturnType<typeof movqDecoderGraph>, feeds: Readonly<Record<string, Tensor>>) =>
     runGraph(context.workshop, part, graph, feeds, [...graph.taps.keys(), ...graph.outputs.keys()]);
@@ -96,7 +80,7 @@ function expectAll(
   }
 }
 
-function shapeOf({ shape }: Tensor): MapShape {
+export function shapeOf({ shape }: Tensor): MapShape {
   const [batch, , height, width] = shape as [number, number, number, number];
   return { batch, height, width };
 }

@@ -6,6 +6,8 @@ export interface Tolerance {
   readonly name: string;
   readonly abs: number;
   readonly rel: number;
+  /** Share of the values that must be within; all of them where absent. */
+  readonly share?: number;
 }
 
 export const EXACT: Tolerance = { name: "exact", abs: 0, rel: 0 };
@@ -104,22 +106,26 @@ export function formatRatio(ratio: number): string {
   return Number.isFinite(ratio) ? ratio.toFixed(4) : "infinite";
 }
 
-/** The largest difference of two tensors of one shape. */
-export function differenceOf(seen: Tensor, wanted: Tensor, { abs, rel }: Tolerance): Difference {
+/** The largest difference of two tensors of one shape, of those values that the tolerance's share counts. */
+export function differenceOf(seen: Tensor, wanted: Tensor, { abs, rel, share = 1 }: Tolerance): Difference {
   const a = numbersOf(seen);
   const b = numbersOf(wanted);
-  let worst = 0;
-  let at = 0;
+  const differences = new Float64Array(b.length);
   let largest = 0;
   for (let i = 0; i < b.length; i++) {
     largest = Math.max(largest, Math.abs(b[i]!));
     const difference = a[i] === b[i] ? 0 : Math.abs(a[i]! - b[i]!);
-    if (difference <= worst) continue;
-    worst = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
-    at = i;
+    differences[i] = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
   }
+  const counted = Math.ceil(share * b.length);
+  const worst = share === 1 ? maximumOf(differences) : (differences.slice().sort()[counted - 1] ?? 0);
   const limit = abs + rel * largest;
-  return { worst, place: placeOf(at, wanted.shape), ratio: worst === 0 ? 0 : worst / limit };
+  const place = placeOf(Math.max(0, differences.indexOf(worst)), wanted.shape);
+  return { worst, place, ratio: worst === 0 ? 0 : worst / limit };
+}
+
+function maximumOf(values: Float64Array): number {
+  return values.reduce((most, value) => Math.max(most, value), 0);
 }
 
 function numbersOf(t: Tensor): ArrayLike<number> {

@@ -11,7 +11,6 @@ import { additiveMask, DIFFUSERS_MASKED, LOWEST, meanWeights } from "./masks.ts"
 import { halfPrecisionEncoder } from "./text-encoder.ts";
 
 export const UNET_FILE = "unet.safetensors";
-export const UNET_GRAD_FILE = "unet-grad.safetensors";
 
 const schema = z.object({
   model: z.string(),
@@ -115,28 +114,6 @@ async function narrowUNet(folder: string, model: string): Promise<string> {
   return `${encoder === undefined ? `${dirname(model)}-fp16` : dirname(encoder)}/${basename(model)}`;
 }
 
-/** The forward pass of the training fixture; its gradients and steps come with training. */
-export async function unetGrad(context: Context): Promise<void> {
-  const fixture = context.fixture(UNET_GRAD_FILE);
-  if (fixture === undefined) return;
-  const known = /^(grad|step\d+|ema\d+)\/|^(losses|grad_norms|prediction_after)$/;
-  fixture.later(
-    "unet-grad",
-    fixture.left().filter((name) => known.test(name)),
-  );
-  const path = fixture.model ?? "unet-grad";
-  const model = bindUNet(await openPart(join(context.folder, path)));
-  const prediction = await predict(context, {
-    model,
-    sample: fixture.float32("sample"),
-    times: fixture.integers("timestep"),
-    context: await runnerOf(context, model).project(fixture.float32("encoder_hidden_states")),
-    mask: fixture.tensor("encoder_attention_mask"),
-    masked: DIFFUSERS_MASKED,
-  });
-  fixture.expect("prediction", prediction);
-}
-
 /** As the product runs it: prologue and body, all timesteps prepared at once, the passes applied. */
 export async function predict(context: Context, pass: Pass): Promise<Tensor<"float32">> {
   const runner = runnerOf(context, pass.model);
@@ -202,7 +179,7 @@ function withoutSteps(seen: Tensor, wanted: Tensor): Tensor {
   return seen.shape.join() === [1, ...wanted.shape].join() ? reshaped(seen, wanted.shape) : seen;
 }
 
-function runnerOf({ workshop, passes }: Context, { part, config }: ModelPart<UNetConfig>): UNetRunner {
+export function runnerOf({ workshop, passes }: Context, { part, config }: ModelPart<UNetConfig>): UNetRunner {
   return new UNetRunner(workshop, part, config, passes);
 }
 

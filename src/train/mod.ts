@@ -1,0 +1,30 @@
+export {
+  type DiffusionBatch,
+  type DiffusionSamples,
+  diffusionBatch,
+  lossWeight,
+  type Objective,
+  stratifiedTimes,
+  type Weighting,
+} from "./diffusion-batch.ts";
+export { type DiffusionShape, diffusionGraph, NULL_EMBEDDING, predictionOf } from "./diffusion-graph.ts";
+export { checkInPlace } from "./in-place.ts";
+export {
+  mean,
+  meanAbsolute,
+  meanOfRows,
+  squared,
+  straightThrough,
+  VQ_WEIGHTS,
+  vqLoss,
+} from "./losses.ts";
+export { decaysMatrices, type OptimizerConfig, updateGraph } from "./optimizer.ts";
+export {
+  openTrainer,
+  type StepOptions,
+  type StepResult,
+  type Trainer,
+  type TrainerOptions,
+  type TrainingProgram,
+  type TrainingState,
+} from "./trainer.ts";

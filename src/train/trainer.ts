@@ -1,0 +1,392 @@
+import { gradients } from "../autodiff/mod.ts";
+import { KandinskyError } from "../base/mod.ts";
+import { type Graph, type ParameterShape, parametersOf } from "../graph/mod.ts";
+import { encodeOnnx } from "../onnx/mod.ts";
+import { feedParameters, type Pass, runPasses } from "../passes/mod.ts";
+import type { Engine, Fetch, Held, Program } from "../runtime/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { checkInPlace } from "./in-place.ts";
+import {
+  accumulateGraph,
+  inputName,
+  type OptimizerConfig,
+  type Role,
+  squaresGraph,
+  updatedName,
+  updatedRoles,
+  updateGraph,
+  updateNumbers,
+} from "./optimizer.ts";
+
+/** Where training stands: values by parameter name. What is missing of a fresh start begins as it must. */
+export interface TrainingState {
+  /** Updates made so far. */
+  readonly updates: number;
+  /** Samples seen so far. */
+  readonly samples: number;
+  /** Every parameter, frozen ones too. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Moments of the trained parameters; zeros where absent. */
+  readonly first?: ReadonlyMap<string, Tensor>;
+  readonly second?: ReadonlyMap<string, Tensor>;
+  /** Averages of the trained parameters, one map a half-life; the parameters themselves where absent. */
+  readonly averages?: readonly ReadonlyMap<string, Tensor>[];
+}
+
+export interface TrainerOptions {
+  readonly engine: Engine;
+  /** Which of the parameters are trained. */
+  readonly trained: readonly string[];
+  readonly optimizer: OptimizerConfig;
+  readonly state: TrainingState;
+  /** What makes a graph with its derivatives fast; all keep its meaning. */
+  readonly passes: readonly Pass[];
+}
+
+/** A graph made ready for batches of one shape. */
+export interface TrainingProgram {
+  /** Frees it. */
+  release(): Promise<void>;
+}
+
+export interface StepResult {
+  /** The mean over the parts of the batch. */
+  readonly loss: number;
+  /** The norm of the gradients of the mean loss, before clipping. */
+  readonly gradientNorm: number;
+  /** All results of the graph but the derivatives, for each part of the batch. */
+  readonly results: readonly Readonly<Record<string, Tensor>>[];
+}
+
+export interface StepOptions {
+  readonly learningRate: number;
+  /** Samples in all parts of the batch together. */
+  readonly samples: number;
+}
+
+/** Parameters, moments and averages in an engine, and what moves them. They stay there between steps. */
+export interface Trainer {
+  readonly updates: number;
+  readonly samples: number;
+  /**
+   * Loads a graph whose results hold a scalar `loss`; its parameters are the trainer's by name. A trainer may
+   * have several, one for each shape of batch. Throws `tensor_missing` for a parameter that it does not have,
+   * `graph_invalid` where the graph does not read all that are trained.
+   */
+  prepare(name: string, graph: Graph): Promise<TrainingProgram>;
+  /**
+   * One update from a batch given in parts of equal size: the gradients of the parts are added up.
+   * Throws `result_not_finite` naming the loss or the first parameter whose gradient is not finite; then
+   * nothing was changed.
+   */
+  step(
+    program: TrainingProgram,
+    parts: readonly Readonly<Record<string, Tensor>>[],
+    options: StepOptions,
+  ): Promise<StepResult>;
+  /** The results of a graph made ready, without an update. */
+  evaluate(
+    program: TrainingProgram,
+    part: Readonly<Record<string, Tensor>>,
+  ): Promise<Readonly<Record<string, Tensor>>>;
+  /** Everything, as it is now: what a checkpoint stores. */
+  state(): Promise<Required<TrainingState>>;
+}
+
+type HeldByName = ReadonlyMap<string, Held>;
+
+/** What lies in the engine. */
+interface Buffers {
+  readonly parameters: HeldByName;
+  /** Of trained parameters, by role. */
+  readonly roles: ReadonlyMap<Role, HeldByName>;
+}
+
+/** Puts a state into an engine and loads the optimiser. The engine stays the caller's. */
+export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
+  const { engine, optimizer, trained, state: start, passes } = options;
+  const shapes = trainedShapes(trained, start.parameters);
+  const buffers = await holdState(engine, shapes, optimizer, start);
+  const load = (name: string, graph: Graph) => loadGraph(engine, name, graph);
+  const gradientsHeld = buffers.roles.get("gradient")!;
+  const squares = await load("gradient norm", squaresGraph(shapes));
+  const update = await loadUpdate(engine, shapes, optimizer);
+  const accumulator = onDemand(() => openAccumulator(engine, shapes, gradientsHeld));
+  const programs = new WeakMap<TrainingProgram, LoadedStep>();
+  let { updates, samples } = start;
+
+  const run = async (
+    program: TrainingProgram,
+    part: Readonly<Record<string, Tensor>>,
+    targets: HeldByName | undefined,
+  ): Promise<Readonly<Record<string, Tensor>>> => {
+    const loaded = programs.get(program)!;
+    const fetches: Record<string, Fetch> = {};
+    for (const name of loaded.results) fetches[name] = "return";
+    if (targets) for (const name of loaded.trained) fetches[`grad/${name}`] = targets.get(name)!;
+    const weights = loaded.parameters.map((name) => [name, buffers.parameters.get(name)!] as const);
+    const all = await loaded.program.run({ ...part, ...Object.fromEntries(weights) }, fetches);
+    return Object.fromEntries(loaded.results.map((name) => [name, all[name] as Tensor]));
+  };
+
+  return {
+    get updates() {
+      return updates;
+    },
+    get samples() {
+      return samples;
+    },
+    async prepare(name, graph) {
+      const loaded = await loadStep(engine, name, graph, shapes, start.parameters, passes);
+      const program = { release: () => loaded.program.release() };
+      programs.set(program, loaded);
+      return program;
+    },
+    evaluate: (program, part) => run(program, part, undefined),
+    async step(program, parts, { learningRate, samples: seen }) {
+      const results: Readonly<Record<string, Tensor>>[] = [];
+      for (const [i, part] of parts.entries()) {
+        const more = i === 0 ? undefined : await accumulator();
+        results.push(await run(program, part, more?.targets ?? gradientsHeld));
+        checkLoss(results.at(-1)!);
+        await more?.add();
+      }
+      const gradientNorm = (await normOf(squares, shapes, gradientsHeld)) / parts.length;
+      const shortened = Math.min(1, optimizer.clip / (gradientNorm + CLIP_EPSILON));
+      const numbers = updateNumbers(optimizer, {
+        update: updates + 1,
+        learningRate,
+        gradientScale: shortened / parts.length,
+        samples: seen,
+      });
+      await runUpdate(update, shapes, buffers, numbers, optimizer.halfLives.length);
+      updates += 1;
+      samples += seen;
+      const losses = results.map(({ loss }) => loss!.data[0] as number);
+      return { loss: losses.reduce((a, b) => a + b) / losses.length, gradientNorm, results };
+    },
+    async state() {
+      const read = (held: HeldByName) => readAll(engine, held);
+      return {
+        updates,
+        samples,
+        parameters: await read(buffers.parameters),
+        first: await read(buffers.roles.get("first")!),
+        second: await read(buffers.roles.get("second")!),
+        averages: await inTurn(optimizer.halfLives, (_, i) => read(buffers.roles.get(`average/${i}`)!)),
+      };
+    },
+  };
+}
+
+/** As PyTorch's clip_grad_norm_ has it. */
+const CLIP_EPSILON = 1e-6;
+
+function trainedShapes(names: readonly string[], parameters: ReadonlyMap<string, Tensor>): ParameterShape[] {
+  return names.map((name) => {
+    const found = parameters.get(name);
+    if (found !== undefined) return { name, shape: found.shape };
+    throw new KandinskyError("tensor_missing", { what: "cannot train a parameter", where: name });
+  });
+}
+
+async function holdState(
+  engine: Engine,
+  shapes: readonly ParameterShape[],
+  { halfLives }: OptimizerConfig,
+  state: TrainingState,
+): Promise<Buffers> {
+  const parameters = new Map<string, Held>();
+  for (const [name, value] of state.parameters) parameters.set(name, await engine.hold(value));
+  const holdRole = async (values: ReadonlyMap<string, Tensor> | undefined) => {
+    const held = new Map<string, Held>();
+    for (const { name, shape } of shapes) {
+      held.set(name, await engine.hold(values?.get(name) ?? { dtype: "float32", shape }));
+    }
+    return held;
+  };
+  const roles = new Map<Role, HeldByName>();
+  roles.set("parameter", new Map(shapes.map(({ name }) => [name, parameters.get(name)!])));
+  roles.set("gradient", await holdRole(undefined));
+  roles.set("first", await holdRole(state.first));
+  roles.set("second", await holdRole(state.second));
+  for (const i of halfLives.keys()) {
+    roles.set(`average/${i}`, await holdRole(state.averages?.[i] ?? state.parameters));
+  }
+  return { parameters, roles };
+}
+
+interface LoadedStep {
+  readonly program: Program;
+  /** Parameters that the graph reads. */
+  readonly parameters: readonly string[];
+  /** All that are trained. */
+  readonly trained: readonly string[];
+  /** Results but derivatives. */
+  readonly results: readonly string[];
+}
+
+async function loadStep(
+  engine: Engine,
+  name: string,
+  graph: Graph,
+  shapes: readonly ParameterShape[],
+  known: ReadonlyMap<string, Tensor>,
+  passes: readonly Pass[],
+): Promise<LoadedStep> {
+  const parameters = parametersOf(graph);
+  const missing = parameters.filter((parameter) => !known.has(parameter.name));
+  if (missing.length > 0) {
+    throw new KandinskyError("tensor_missing", {
+      what: `cannot prepare ${name}`,
+      where: missing.map((parameter) => parameter.name).join(", "),
+    });
+  }
+  const used = new Set(parameters.map((parameter) => parameter.name));
+  const trained = shapes.map((shape) => shape.name);
+  const unread = trained.filter((one) => !used.has(one));
+  if (unread.length > 0) {
+    throw new KandinskyError("graph_invalid", {
+      what: `cannot prepare ${name}`,
+      seen: `trained parameters that it does not read: ${unread.join(", ")}`,
+    });
+  }
+  const joint = gradients(graph, { loss: "loss", wrt: trained });
+  const program = await loadGraph(engine, name, runPasses(joint, [...passes, feedParameters]));
+  const taken = new Set(program.inputs.map((port) => port.name));
+  return {
+    program,
+    parameters: [...used].filter((one) => taken.has(one)),
+    trained,
+    results: [...graph.outputs.keys()],
+  };
+}
+
+/** Elementwise: its results are written over what it reads. */
+async function loadUpdate(
+  engine: Engine,
+  shapes: readonly ParameterShape[],
+  config: OptimizerConfig,
+): Promise<Program> {
+  const roles = updatedRoles(config.halfLives.length);
+  const pairs = shapes.flatMap(({ name }) =>
+    roles.map((role) => [inputName(role, name), updatedName(role, name)] as const),
+  );
+  return loadGraph(engine, "update", checkInPlace(updateGraph(shapes, config), new Map(pairs)));
+}
+
+async function runUpdate(
+  program: Program,
+  shapes: readonly ParameterShape[],
+  { roles }: Buffers,
+  numbers: Readonly<Record<string, Tensor>>,
+  averages: number,
+): Promise<void> {
+  const feeds: Record<string, Tensor | Held> = {};
+  const fetches: Record<string, Fetch> = {};
+  for (const { name } of shapes) {
+    feeds[inputName("gradient", name)] = roles.get("gradient")!.get(name)!;
+    for (const role of updatedRoles(averages)) {
+      const held = roles.get(role)!.get(name)!;
+      feeds[inputName(role, name)] = held;
+      fetches[updatedName(role, name)] = held;
+    }
+  }
+  const taken = program.inputs.flatMap(({ name }) => (numbers[name] ? [[name, numbers[name]] as const] : []));
+  await program.run({ ...feeds, ...Object.fromEntries(taken) }, fetches);
+}
+
+/** The norm of all gradients together. */
+async function normOf(
+  program: Program,
+  shapes: readonly ParameterShape[],
+  held: HeldByName,
+): Promise<number> {
+  const feeds = shapes.map(({ name }) => [inputName("gradient", name), held.get(name)!] as const);
+  const { squares } = await program.run(Object.fromEntries(feeds), { squares: "return" });
+  const sums = squares.data as Float32Array;
+  const bad = sums.findIndex((sum) => !Number.isFinite(sum));
+  if (bad >= 0) {
+    throw new KandinskyError("result_not_finite", {
+      what: "training met a gradient that is not finite",
+      where: shapes[bad]!.name,
+      seen: String(sums[bad]),
+      hint: "a lower learning rate or a lower clip usually helps; the weights were not changed",
+    });
+  }
+  return Math.sqrt(sums.reduce((total, sum) => total + sum, 0));
+}
+
+function checkLoss({ loss }: Readonly<Record<string, Tensor>>): void {
+  const value = loss!.data[0] as number;
+  if (Number.isFinite(value)) return;
+  throw new KandinskyError("result_not_finite", {
+    what: "training met a loss that is not finite",
+    seen: String(value),
+    hint: "a lower learning rate usually helps; the weights were not changed",
+  });
+}
+
+/** A second set of gradients, and what adds them to the first. */
+interface Accumulator {
+  readonly targets: HeldByName;
+  add(): Promise<void>;
+}
+
+async function openAccumulator(
+  engine: Engine,
+  shapes: readonly ParameterShape[],
+  sums: HeldByName,
+): Promise<Accumulator> {
+  const targets = new Map<string, Held>();
+  for (const { name, shape } of shapes) targets.set(name, await engine.hold({ dtype: "float32", shape }));
+  const pairs = shapes.map(
+    ({ name }) => [inputName("gradient", name), updatedName("gradient", name)] as const,
+  );
+  const graph = checkInPlace(accumulateGraph(shapes), new Map(pairs));
+  const program = await loadGraph(engine, "accumulate", graph);
+  const feeds = Object.fromEntries(
+    shapes.flatMap(({ name }) => [
+      [inputName("gradient", name), sums.get(name)!],
+      [`more/${name}`, targets.get(name)!],
+    ]),
+  );
+  const fetches = Object.fromEntries(
+    shapes.map(({ name }) => [updatedName("gradient", name), sums.get(name)!]),
+  );
+  return {
+    targets,
+    async add() {
+      await program.run(feeds, fetches);
+    },
+  };
+}
+
+function loadGraph(engine: Engine, name: string, graph: Graph): Promise<Program> {
+  const onnx = encodeOnnx(graph, (parameter) => {
+    throw new RangeError(`no weight ${parameter}: all are fed`);
+  });
+  // The graph is already what shall run, and weights that change cannot be packed.
+  const sessionConfig = { "session.force_spinning_stop": "1" };
+  return engine.load({ name, onnx, optimization: "disabled", sessionConfig });
+}
+
+async function readAll(engine: Engine, held: HeldByName): Promise<ReadonlyMap<string, Tensor>> {
+  const values = new Map<string, Tensor>();
+  for (const [name, one] of held) values.set(name, await engine.read(one));
+  return values;
+}
+
+async function inTurn<A, B>(items: readonly A[], make: (item: A, i: number) => Promise<B>): Promise<B[]> {
+  const made: B[] = [];
+  for (const [i, item] of items.entries()) made.push(await make(item, i));
+  return made;
+}
+
+function onDemand<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
