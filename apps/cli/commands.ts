@@ -17,6 +17,7 @@ export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   lora: async () => (await import("./commands/lora.ts")).lora,
   convert: async () => (await import("./commands/convert.ts")).convert,
+  data: async () => (await import("./commands/data.ts")).data,
   masks: async () => (await import("./commands/masks.ts")).masks,
   inspect: async () => (await import("./commands/inspect.ts")).inspect,
 };

@@ -23,6 +23,7 @@ export {
   type SceneKind,
   type SceneOptions,
   type SceneSpec,
+  SPLITS,
   type Split,
 } from "./spec.ts";
 export {
@@ -34,3 +35,4 @@ export {
 export { isStyle, STYLES, type Style, type StyleName } from "./styles.ts";
 export { readSubjects, SCENES_CACHE, SUBJECTS_FILE } from "./subjects.node.ts";
 export { type Forms, listedSubjects, namesOf, parseSubjects, type Subject } from "./subjects.ts";
+export { type ScenesRequest, writeScenes } from "./write.node.ts";

@@ -35,8 +35,11 @@ export interface SceneSpec {
   readonly told: { readonly style: boolean; readonly white: boolean };
 }
 
-/** Which scenes may be drawn. */
-export type Split = "train" | "held-out-subjects" | "held-out-combinations";
+/** Which scenes may be drawn: what training sees, or what is kept from it. */
+export const SPLITS = ["train", "held-out-subjects", "held-out-combinations"] as const;
+
+/** One of `SPLITS`. */
+export type Split = (typeof SPLITS)[number];
 
 /** The mixture. Weights need not add up to 1. */
 export interface SceneOptions {

@@ -1,4 +1,3 @@
-import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { KandinskyError } from "../../../src/base/mod.ts";
@@ -6,6 +5,7 @@ import { contactSheet, encodePixels, type Picture, resizePicture, saveFile } fro
 import { holeRatio, type Mask, type MaskKind, makeMask } from "../../../src/masks/mod.ts";
 import { foldIn, keyOf } from "../../../src/random/mod.ts";
 import { type Context, print } from "../context.ts";
+import { takeFolder } from "../output-folder.ts";
 import { startProgress } from "../progress.ts";
 import { formatCount } from "../units.ts";
 import type { Size } from "../values.ts";
@@ -70,30 +70,6 @@ function checkSize({ width, height }: Size): void {
     where: "--size",
     seen: `${width}x${height}`,
     wanted: "at most 100 million pixels",
-  });
-}
-
-/** Makes the folder; one that has something in it already is not mixed up with these masks. */
-async function takeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-    if ((await readdir(folder)).length === 0) return;
-  } catch (cause) {
-    throw new KandinskyError(
-      "output_unwritable",
-      {
-        what: "cannot make the output folder",
-        where: folder,
-        seen: cause instanceof Error && "code" in cause ? String(cause.code) : String(cause),
-        hint: "name another folder",
-      },
-      { cause },
-    );
-  }
-  throw new KandinskyError("output_exists", {
-    what: "the output folder is not empty",
-    where: folder,
-    hint: "name a new folder",
   });
 }
 

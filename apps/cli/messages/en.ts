@@ -25,6 +25,7 @@ export const en = {
     repeat: "draw a picture again from the settings stored in it",
     doctor: "tell what this machine can do",
     lora: "look into a LoRA file, or merge it into a copy of a U-Net",
+    data: "make the pictures that nano is trained on",
     masks: "draw masks as inpainting is trained with, to look at",
     inspect: "print a model's parts, shapes, parameters, work and memory",
     convert: "make safetensors of .pt and .bin files, running nothing in them",
@@ -200,6 +201,29 @@ export const en = {
     wrote: (path: string, tensors: string, bytes: string) => `${path}: ${tensors} tensors, ${bytes}`,
     dropped: (count: number) => `left out, as the encoder does not use them: ${count} tensors`,
     missingConfig: (path: string) => `put the model's configuration there too: ${path}`,
+  },
+  data: {
+    usage: "nano OUT [options]",
+    action: "nano: scenes composed from freely licensed icons, with captions in 15 languages",
+    output:
+      "a new folder: shards/ with WebDataset shards and licences.json, and one sheet of the first pictures",
+    count: "how many pictures",
+    size: "side of the pictures in pixels, 16 to 128",
+    seed: "start of the randomness: equal seeds give equal files",
+    shard: "pictures of a shard",
+    split: (names: string) => `one of ${names}`,
+    styles: (names: string) => `with commas between them: ${names}`,
+    cache:
+      "folder for icons and their drawings; npm installs what is missing there (default: data/nano/.kandinsky)",
+    examples: [
+      ["kandinsky data nano scenes", "64 pictures to look at"],
+      ["kandinsky data nano train --count 100000 --size 64 --seed 1", "shards to train on"],
+    ],
+    installing: (packages: string) => `installing ${packages}`,
+    icons: (style: string) => `drawing the icons of ${style}`,
+    drawing: "drawing",
+    wrote: (count: string, shards: string, folder: string, sheet: string) =>
+      `${count} pictures in ${shards} shards in ${folder}, the first on one sheet: ${sheet}`,
   },
   masks: {
     usage: "OUT [options]",
