@@ -2,6 +2,18 @@
 export { type ErrorCode, type ErrorParts, KandinskyError } from "./base/mod.ts";
 export { PROFILES, type ProfileName, SAMPLERS, type SamplerName, type Spacing } from "./diffusion/mod.ts";
 export {
+  type AnimateRequest,
+  animate,
+  beginFilm,
+  begunFilm,
+  type FilmEvent,
+  type FilmJob,
+  type FilmOutput,
+  type FilmPlace,
+  type FilmRequest,
+  goOnWith,
+} from "./films/mod.ts";
+export {
   contactSheet,
   decodePicture,
   encodePicture,

@@ -38,6 +38,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "graph",
     "tensor",
   ],
+  "src/films": ["pipelines", "motion", "video", "image"],
 };
 
 /** Rooms that may use `node:` modules, `process` and `console`; elsewhere only files named `*.node.ts`. */

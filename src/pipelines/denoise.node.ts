@@ -37,7 +37,7 @@ export async function contextOf(
 /** What of a job a denoiser needs to know. */
 export type DenoisingSettings = Pick<
   BaseJob,
-  "profile" | "sampler" | "guidance" | "guidanceRescale" | "guidanceInterval" | "threshold" | "clip"
+  "profile" | "sampler" | "guidance" | "guidanceRescale" | "guidanceInterval" | "threshold" | "clip" | "mix"
 >;
 
 /** The noise levels that a job goes through. */
@@ -56,7 +56,7 @@ export function denoiserOfBatch(
   scheduler: SchedulerConfig,
   extra?: Tensor<"float32">,
 ): Denoiser {
-  return denoiserOf(networkOf(prepared, plan, extra), {
+  return denoiserOf(networkOf(prepared, plan, settings.mix?.weight, extra), {
     prediction: scheduler.prediction,
     limit: limitOf(settings, scheduler),
     ...(plan.unconditional.length === 0 ? {} : { guidance: guidanceOf(settings) }),
@@ -65,22 +65,39 @@ export function denoiserOfBatch(
 
 /**
  * The network of a prepared batch. Its rows are the unconditional halves, then the conditional ones; where a
- * step is not guided their results are simply not used.
+ * step is not guided their results are simply not used. With `mixed`, each half's second rows are of the texts that
+ * are mixed in with that weight, for the same latents.
  */
-function networkOf(prepared: PreparedUNet, plan: TextPlan, extra: Tensor<"float32"> | undefined): Network {
-  const count = plan.conditional.length;
+function networkOf(
+  prepared: PreparedUNet,
+  plan: TextPlan,
+  mixed: number | undefined,
+  extra: Tensor<"float32"> | undefined,
+): Network {
+  const count = plan.conditional.length / (mixed === undefined ? 1 : 2);
+  const half = (prediction: Tensor<"float32">, from: number) => {
+    const first = rows(prediction, from, from + count);
+    if (mixed === undefined) return first;
+    return mixOf(first, rows(prediction, from + count, from + 2 * count), mixed);
+  };
   return async (x, { index }) => {
     const input = extra === undefined ? x : withChannels(x, extra);
-    const sample = plan.unconditional.length === 0 ? input : concatRows([input, input]);
+    const texts = mixed === undefined ? input : concatRows([input, input]);
+    const sample = plan.unconditional.length === 0 ? texts : concatRows([texts, texts]);
     const prediction = await prepared.evaluate(sample, index);
     if (!isFinite32(prediction))
       throw notFinite("the U-Net's result is not finite", await prepared.blame(sample, index));
-    if (plan.unconditional.length === 0) return { conditional: prediction };
-    return {
-      unconditional: rows(prediction, 0, count),
-      conditional: rows(prediction, count, 2 * count),
-    };
+    if (plan.unconditional.length === 0) return { conditional: half(prediction, 0) };
+    return { unconditional: half(prediction, 0), conditional: half(prediction, plan.conditional.length) };
   };
+}
+
+function mixOf(a: Tensor<"float32">, b: Tensor<"float32">, weight: number): Tensor<"float32"> {
+  return tensor(
+    "float32",
+    a.shape,
+    a.data.map((value, i) => (1 - weight) * value + weight * b.data[i]!),
+  );
 }
 
 /** Every row of [B,C,H,W] with the channels of [1,D,H,W] behind its own. */

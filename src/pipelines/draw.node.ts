@@ -61,7 +61,7 @@ export async function* drawGroup(
   const { preview, scheduler, info } = model;
   const pictures = group.map(({ index }) => index);
   yield { type: "stage", stage: "encode", pictures };
-  const plan = planText(model.tokenizer, group, {
+  const plan = planText(model.tokenizer, textsOf(job, group), {
     profile: job.profile,
     guided: PROFILES[job.profile].guides(job.guidance),
     joint: job.batchText === "joint",
@@ -123,6 +123,13 @@ export async function* drawGroup(
       state: { fingerprint: info.fingerprint, job, done: [...done] },
     };
   }
+}
+
+/** The texts of a group, and behind them those that are mixed into each. */
+function textsOf({ mix }: Job, group: readonly PictureJob[]): readonly PictureJob[] {
+  return mix === undefined
+    ? group
+    : [...group, ...group.map((picture) => ({ ...picture, prompt: mix.prompt }))];
 }
 
 /** Noise alone, or noise added to the scene's picture up to the level where the ladder is entered. */

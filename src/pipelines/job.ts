@@ -43,6 +43,7 @@ const BASE = {
   clip: z.number().optional(),
   rng: named<Record<NoiseSourceName, unknown>>(NOISE_SOURCES),
   batchText: z.enum(["each", "joint"]),
+  mix: z.object({ prompt: z.string(), weight: z.number() }).optional(),
 };
 
 /** A file whose bytes are known. */

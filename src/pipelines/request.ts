@@ -60,6 +60,8 @@ export const SUBJECT = {
   negative: text.optional(),
   /** Pictures per prompt. */
   count: whole.min(1).max(10_000).default(1),
+  /** A second prompt that acts together with the first: `weight` 0 is the first alone, 1 the second alone. */
+  mix: z.strictObject({ prompt: z.string(), weight: z.number().min(0).max(1) }).optional(),
   /** Picture k of the request (all pictures of the first prompt, then of the second) gets `seed` + k. */
   seed: z.union([whole.min(0), z.array(whole.min(0)).min(1)]).optional(),
 };

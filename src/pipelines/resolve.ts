@@ -158,6 +158,7 @@ function baseOf(r: Settings, { model, randomSeed }: Given, size: Size, canvas: S
     clip: r.clip,
     rng: r.rng,
     batchText: r.batchText,
+    ...(r.mix === undefined ? {} : { mix: r.mix }),
   };
 }
 

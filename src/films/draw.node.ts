@@ -1,0 +1,37 @@
+import { KandinskyError } from "../base/mod.ts";
+import { encodePixels, type Picture, type PictureMetadata } from "../image/mod.ts";
+import type { Kandinsky3, PictureRequest } from "../pipelines/mod.ts";
+import type { FilmEvent } from "./events.ts";
+
+/** A picture that the model drew, and its settings. */
+export interface Drawn {
+  readonly picture: Picture;
+  readonly metadata: PictureMetadata;
+}
+
+/** Pictures that a request names which are no files, by the names that it gives them. */
+export type Given = Readonly<Record<string, Picture>>;
+
+/** Draws one picture, telling of it as part of a film. Throws `cancelled` after the signal. */
+export async function* drawOne(
+  model: Kandinsky3,
+  request: PictureRequest,
+  given: Given,
+  frame: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<FilmEvent, Drawn, void> {
+  const open = async (name: string) => {
+    const picture = given[name];
+    if (picture === undefined)
+      throw new KandinskyError("file_missing", { what: "no such picture", where: name });
+    return encodePixels(picture, "png");
+  };
+  const job = await model.resolve(request, open);
+  let drawn: Drawn | undefined;
+  for await (const event of model.generate(job, { open, ...(signal === undefined ? {} : { signal }) })) {
+    if (event.type === "picture") drawn = { picture: event.picture, metadata: event.metadata };
+    else yield { type: "drawing", frame, event };
+  }
+  if (drawn === undefined) throw new KandinskyError("engine_died", { what: "no picture was drawn" });
+  return drawn;
+}

@@ -1,0 +1,11 @@
+export { type AnimateOptions, animate } from "./animate.node.ts";
+export type { FilmEvent } from "./events.ts";
+export { beginFilm, begunFilm, type FilmJob, type FilmPlace, goOnWith } from "./job.node.ts";
+export {
+  type AnimateRequest,
+  animateRequest,
+  FILM_REQUESTS,
+  type FilmOperation,
+  type FilmRequest,
+} from "./request.ts";
+export type { FilmOutput } from "./write.node.ts";
