@@ -29,6 +29,7 @@ const FLAGS: Readonly<Record<keyof (GenerateRequest & EditRequest), string>> = {
   clip: "--clip",
   rng: "--rng",
   batchText: "--batch-text",
+  mix: "mix",
 };
 
 /** Tells an error on standard error and returns the exit code. */
