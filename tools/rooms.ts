@@ -16,6 +16,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/video": ["image"],
   "src/masks": ["random", "tensor"],
   "src/motion": ["random", "image"],
+  "src/mpi": [],
   "src/nn": ["graph", "tensor"],
   "src/models": ["nn", "graph", "tensor"],
   "src/diffusion": ["random", "tensor"],

@@ -31,6 +31,7 @@ export const ERRORS = {
   source_unreachable: { fault: "environment" },
   source_corrupt: { fault: "environment" },
   store_busy: { fault: "environment" },
+  library_absent: { fault: "user" },
   engine_died: { fault: "environment" },
   program_failed: { fault: "environment" },
   result_not_finite: { fault: "environment" },

@@ -222,6 +222,23 @@ export const PHRASES_RU: readonly Phrase[] = [
   ["the output folder is not empty", "папка для вывода не пуста"],
   ["name another folder", "назовите другую папку"],
   ["name a new folder", "назовите новую папку"],
+  // Many machines.
+  [
+    "cannot work on many machines: no MPI library was found",
+    "на нескольких машинах не поработать: библиотека MPI не найдена",
+  ],
+  [
+    "cannot work on many machines: the npm package koffi, which calls the MPI library, is not there",
+    "на нескольких машинах не поработать: нет пакета npm koffi, через который вызывается библиотека MPI",
+  ],
+  [
+    "install Open MPI (Debian and Ubuntu: apt install openmpi-bin; Fedora: dnf install openmpi; macOS: brew install open-mpi)",
+    "установите Open MPI (Debian и Ubuntu: apt install openmpi-bin; Fedora: dnf install openmpi; macOS: brew install open-mpi)",
+  ],
+  [
+    "the MPI library is not that of the launcher",
+    "библиотека MPI не от той программы, что запустила процессы",
+  ],
   // Conversion.
   ["the file is refused, nothing of it was run", "файл отклонён, ничего из него не запускалось"],
   ["{}, byte {} of the pickle", "{}, байт {} в pickle"],
