@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import sharp from "sharp";
 import { expect, test } from "vitest";
 import { decodePicture } from "../../src/image/mod.ts";
 import { drawMask, holeRatio } from "../../src/masks/mod.ts";
@@ -45,6 +46,44 @@ test("masks: many become small on the sheet, in Russian too", async () => {
   expect(stdout).toContain("100");
   const sheet = await decodePicture(readFileSync(join(folder, "sheet.png")));
   expect([sheet.width, sheet.height]).toEqual([4096, 30]);
+});
+
+test("masks: objects give their shape; the spec names the picture", async () => {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, "icons"));
+  const disc = sharp({ create: { width: 40, height: 40, channels: 4, background: "#0000" } }).composite([
+    { input: Buffer.from('<svg width="40" height="40"><circle cx="20" cy="20" r="12"/></svg>') },
+  ]);
+  writeFileSync(join(folder, "icons/disc.png"), await disc.png().toBuffer());
+  writeFileSync(join(folder, "icons/notes.txt"), "no picture");
+  const out = join(folder, "out");
+  const args = ["--kind", "object", "--objects", join(folder, "icons"), "--count", "3", "--size", "64x64"];
+  const { code, stderr } = await runHere(["masks", out, ...args]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  for (const n of [1, 2, 3]) {
+    const { layers, holes } = JSON.parse(readFileSync(join(out, `mask-000${n}.json`), "utf8"));
+    expect([layers[0].shape, layers[0].id]).toEqual(["object", join(folder, "icons/disc.png")]);
+    // The disc fills 0.28 of its frame, 0.16 to 0.44 in the sizes drawn, more or less closely followed.
+    expect(holes > 0.1 && holes < 0.9, `${holes}`).toBe(true);
+  }
+  const opaque = await sharp({ create: { width: 4, height: 4, channels: 3, background: "red" } })
+    .png()
+    .toBuffer();
+  writeFileSync(join(folder, "photo.png"), opaque);
+  for (const [path, said] of [
+    ["photo.png", "this picture shows no object"],
+    ["none.png", "cannot find the picture"],
+    ["icons/notes.txt", "cannot read the picture"],
+    ["empty", "the folder holds no pictures"],
+  ] as const) {
+    mkdirSync(join(folder, "empty"), { recursive: true });
+    const wrong = await runHere(["masks", join(folder, "x"), "--objects", join(folder, path)]);
+    expect([wrong.code, wrong.stderr.includes(said), wrong.stderr.includes(path)], wrong.stderr).toEqual([
+      2,
+      true,
+      true,
+    ]);
+  }
 });
 
 test.each([

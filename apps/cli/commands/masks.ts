@@ -14,6 +14,7 @@ export const masks: CommandDefinition = {
       .option("--count <n>", t.count, whole("--count"), 16)
       .option("--size <WxH>", t.size, size("--size"), { width: 256, height: 256 })
       .option("--seed <n>", t.seed, number("--seed"), 0)
+      .option("--objects <path>", t.objects, (path: string, before: string[]) => [...before, path], [])
       .addHelpText("after", examplesOf(t.examples, text));
   },
   run: async (context, command) => {

@@ -9,12 +9,14 @@ import { takeFolder } from "../output-folder.ts";
 import { startProgress } from "../progress.ts";
 import { formatCount } from "../units.ts";
 import type { Size } from "../values.ts";
+import { readObjects } from "./objects.ts";
 
 interface Options {
   readonly kind: string;
   readonly count: number;
   readonly size: Size;
   readonly seed: number;
+  readonly objects: readonly string[];
 }
 
 const MOST_PIXELS = 1e8;
@@ -26,12 +28,13 @@ const GREY = 128;
 export async function runMasks(context: Context, command: Command): Promise<number> {
   const { text, language, signal } = context;
   const { masks: t } = text;
-  const { kind, count, size, seed } = command.opts<Options>();
+  const { kind, count, size, seed, objects: paths } = command.opts<Options>();
   checkSize(size);
   const folder = command.args[0]!;
   const key = keyOf(seed);
+  const objects = await readObjects(paths);
   // A mistake in the options shows before the folder is made.
-  makeMask(kind as MaskKind, key, size);
+  makeMask(kind as MaskKind, key, size, objects);
   await takeFolder(folder);
   const progress = startProgress(context);
   const ratios: number[] = [];
@@ -40,7 +43,7 @@ export async function runMasks(context: Context, command: Command): Promise<numb
   try {
     for (let index = 0; index < count; index++) {
       if (signal.aborted) throw new KandinskyError("cancelled", { what: text.run.stopped });
-      const { spec, mask } = makeMask(kind as MaskKind, foldIn(key, index), size);
+      const { spec, mask } = makeMask(kind as MaskKind, foldIn(key, index), size, objects);
       const holes = holeRatio(mask);
       const picture = pictureOf(mask);
       const name = join(folder, `mask-${String(index + 1).padStart(4, "0")}`);

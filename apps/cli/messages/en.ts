@@ -233,7 +233,10 @@ export const en = {
     count: "how many",
     size: "size in pixels, such as 512x768",
     seed: "start of the randomness: equal seeds give equal masks",
+    objects:
+      "a picture with transparent background, or a folder of them, for masks in the shape of objects; may be given several times",
     examples: [
+      ["kandinsky masks things --kind object --objects icons", "shapes of the pictures in a folder"],
       ["kandinsky masks masks --count 64", "the mixture that training draws from"],
       ["kandinsky masks strokes --kind lama-thin --size 512x512 --seed 7", "one kind"],
     ],

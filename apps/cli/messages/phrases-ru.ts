@@ -211,6 +211,15 @@ export const PHRASES_RU: readonly Phrase[] = [
   ["choose another name", "выберите другое имя"],
   ["the engine's process ended", "процесс вычислений прервался"],
   // Masks.
+  ["this picture shows no object", "в этой картине нет предмета"],
+  ["no transparency", "нет прозрачности"],
+  ["no pixel with alpha of 128 or more", "ни одного пикселя с альфой от 128"],
+  [
+    "leave it out, or give pictures whose background is transparent",
+    "уберите её или дайте картины с прозрачным фоном",
+  ],
+  ["cannot find the picture", "такой картины нет"],
+  ["the folder holds no pictures", "в папке нет картин"],
   ["unknown kind of mask", "неизвестный вид масок"],
   ["masks of the kind {} take their shape from pictures", "маски вида {} берут форму из картин"],
   ["pictures with transparent background", "картины с прозрачным фоном"],

@@ -237,7 +237,10 @@ export const ru: Messages = {
     count: "сколько масок",
     size: "размер в пикселях, например 512x768",
     seed: "начало случайности: одинаковые дают одинаковые маски",
+    objects:
+      "картина с прозрачным фоном или папка с такими, для масок в форме предметов; можно указать несколько раз",
     examples: [
+      ["kandinsky masks things --kind object --objects icons", "формы картин из папки"],
       ["kandinsky masks masks --count 64", "смесь, на которой идёт обучение"],
       ["kandinsky masks strokes --kind lama-thin --size 512x512 --seed 7", "один вид"],
     ],
