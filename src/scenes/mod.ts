@@ -13,6 +13,7 @@ export { composeScene, MASTER_SIDE, type Masters } from "./compose.ts";
 export { ALL_LANGUAGES, HELD_OUT_LANGUAGE, LANGUAGES, type Language } from "./languages.ts";
 export { type MastersRequest, openMasters } from "./masters.node.ts";
 export {
+  ARRANGEMENTS,
   drawSpec,
   isHeldOutBackground,
   isHeldOutPair,
@@ -25,6 +26,8 @@ export {
   type SceneSpec,
   SPLITS,
   type Split,
+  squareAt,
+  TOWARDS,
 } from "./spec.ts";
 export {
   openSceneStream,

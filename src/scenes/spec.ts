@@ -134,14 +134,14 @@ const PLACES: Readonly<
 > = {
   single: (draws) => {
     const side = draws.uniform(0.72, 0.92);
-    return [around(0.5 + draws.uniform(-0.03, 0.03), 0.5 + draws.uniform(-0.03, 0.03), side)];
+    return [squareAt(0.5 + draws.uniform(-0.03, 0.03), 0.5 + draws.uniform(-0.03, 0.03), side)];
   },
   relation: (draws, _count, relation) => {
     const side = draws.uniform(0.42, 0.48);
     const across = draws.uniform(-0.06, 0.06);
     const [dx, dy] = TOWARDS[relation!];
     return [1, -1].map((sign) =>
-      around(
+      squareAt(
         0.5 + sign * 0.245 * dx + (dx === 0 ? across : 0),
         0.5 + sign * 0.245 * dy + (dy === 0 ? across : 0),
         side,
@@ -152,27 +152,27 @@ const PLACES: Readonly<
     const side = draws.uniform(0.38, 0.44);
     const arrangement = draws.pick(ARRANGEMENTS[count]!);
     return arrangement.map(([x, y]) =>
-      around(x + draws.uniform(-0.015, 0.015), y + draws.uniform(-0.015, 0.015), side),
+      squareAt(x + draws.uniform(-0.015, 0.015), y + draws.uniform(-0.015, 0.015), side),
     );
   },
   grid: (draws) => {
     const side = draws.uniform(0.26, 0.31);
     return Array.from({ length: 9 }, (_, i) =>
-      around(((i % 3) + 0.5) / 3, (Math.floor(i / 3) + 0.5) / 3, side),
+      squareAt(((i % 3) + 0.5) / 3, (Math.floor(i / 3) + 0.5) / 3, side),
     );
   },
 };
 
 /** From the second subject to the first. */
-const TOWARDS: Readonly<Record<Relation, readonly [number, number]>> = {
+export const TOWARDS: Readonly<Record<Relation, readonly [number, number]>> = {
   left: [-1, 0],
   right: [1, 0],
   above: [0, -1],
   below: [0, 1],
 };
 
-/** Centres for two, three and four of a kind. */
-const ARRANGEMENTS: Readonly<Record<number, readonly (readonly (readonly [number, number])[])[]>> = {
+/** Centres for two, three and four of a kind, in units of the picture's side. */
+export const ARRANGEMENTS: Readonly<Record<number, readonly (readonly (readonly [number, number])[])[]>> = {
   2: [
     [
       [0.26, 0.5],
@@ -210,7 +210,7 @@ const ARRANGEMENTS: Readonly<Record<number, readonly (readonly (readonly [number
 };
 
 /** A square about a centre, moved so that it lies in the picture. */
-function around(x: number, y: number, side: number): Place {
+export function squareAt(x: number, y: number, side: number): Place {
   const half = side / 2;
   return { left: clamp(x, half, 1 - half) - half, top: clamp(y, half, 1 - half) - half, side };
 }

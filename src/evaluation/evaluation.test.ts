@@ -1,0 +1,232 @@
+import { expect, test } from "vitest";
+import type { Picture } from "../image/mod.ts";
+import { resizePicture } from "../image/mod.ts";
+import { drawsOf, foldIn, keyOf, normal } from "../random/mod.ts";
+import {
+  BACKGROUNDS,
+  type Background,
+  composeScene,
+  drawSpec,
+  NANO_SCENES,
+  RELATIONS,
+  readSubjects,
+  type SceneKind,
+  type SceneSpec,
+  type StyleName,
+} from "../scenes/mod.ts";
+import { DRAWN_CODES, drawnMasters } from "../scenes/test-support.ts";
+import { backgroundOf } from "./background.ts";
+import { colourDistance, featuresOf, nearestFeatures } from "./features.ts";
+import { gridFigures, isStraightGrid } from "./grid.ts";
+import { judge, type Verdict } from "./judge.ts";
+import { amongOthers, rateOf } from "./rate.ts";
+import { type SubjectBook, subjectBook } from "./references.ts";
+
+const masters = await drawnMasters();
+const subjects = (await readSubjects()).filter(({ code }) => DRAWN_CODES.includes(code));
+const books = new Map<string, SubjectBook>();
+
+function bookOf(style: StyleName, background: Background): SubjectBook {
+  const name = `${style} ${background}`;
+  const book = books.get(name) ?? subjectBook({ masters, style }, DRAWN_CODES, background);
+  books.set(name, book);
+  return book;
+}
+
+function scenes(kind: SceneKind, count: number): SceneSpec[] {
+  const kinds = { single: 0, relation: 0, count: 0, grid: 0, [kind]: 1 };
+  return Array.from({ length: count }, (_, i) =>
+    drawSpec(foldIn(keyOf(31), i), subjects, { ...NANO_SCENES, kinds }),
+  );
+}
+
+function judged(picture: Picture, spec: SceneSpec): Verdict {
+  const book = spec.kind === "single" ? bookOf(spec.style, spec.background) : new Map();
+  return judge(picture, spec, { masters, style: spec.style }, book, DRAWN_CODES);
+}
+
+/** Pictures as a weak model makes them: blurred to half the detail, with noise. */
+async function spoiled(picture: Picture, seed: number): Promise<Picture> {
+  const small = await resizePicture(picture, picture.width / 3, picture.height / 3);
+  const blurred = await resizePicture(small, picture.width, picture.height);
+  const noise = normal(keyOf(seed), [blurred.data.length]).data;
+  const data = new Uint8ClampedArray(blurred.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = blurred.data[i]! + 12 * noise[i]!;
+  return { ...blurred, data: new Uint8Array(data) };
+}
+
+const MEASURES: Readonly<Record<SceneKind, (verdict: Verdict) => boolean | undefined>> = {
+  single: ({ rank }) => rank === 0,
+  relation: ({ relation }) => relation,
+  count: ({ count }) => count,
+  grid: ({ grid }) => grid,
+};
+
+test("judge finds at least 99 % of our own scenes right, at 64 and at 128 px", () => {
+  for (const [kind, measure] of Object.entries(MEASURES)) {
+    for (const size of [64, 128]) {
+      const verdicts = scenes(kind as SceneKind, 100).map((spec) =>
+        judged(composeScene(spec, masters, size), spec),
+      );
+      expect(rateOf(verdicts.map(measure)).share, `${kind} at ${size}`).toBeGreaterThanOrEqual(0.99);
+      const background = rateOf(verdicts.map((verdict) => verdict.background)).share;
+      expect(background, `background of ${kind} at ${size}`).toBeGreaterThanOrEqual(0.99);
+    }
+  }
+});
+
+test("judge still finds at least 95 % right where pictures are blurred and noisy", async () => {
+  for (const [kind, measure] of Object.entries(MEASURES)) {
+    const verdicts = await Promise.all(
+      scenes(kind as SceneKind, 60).map(async (spec, i) =>
+        judged(await spoiled(composeScene(spec, masters, 66), i), spec),
+      ),
+    );
+    expect(rateOf(verdicts.map(measure)).share, kind).toBeGreaterThanOrEqual(0.95);
+  }
+});
+
+test("judge falls to nothing, or to chance, where something else is shown", () => {
+  const drawn = (spec: SceneSpec) => composeScene(spec, masters, 64);
+  const draws = drawsOf(keyOf(8));
+  const other = scenes("single", 120).map((spec) => {
+    const code = draws.pick(DRAWN_CODES.filter((one) => one !== spec.subjects[0]!.code));
+    const asked = { ...spec, subjects: [{ ...spec.subjects[0]!, code }] };
+    return judged(drawn(spec), asked).rank === 0;
+  });
+  expect(rateOf(other).share).toBe(0);
+  const turned = scenes("relation", 60).flatMap((spec) =>
+    RELATIONS.filter((relation) => relation !== spec.relation).map(
+      (relation) => judged(drawn(spec), { ...spec, relation }).relation,
+    ),
+  );
+  expect(rateOf(turned).share).toBe(0);
+  const miscounted = scenes("count", 60).flatMap((spec) =>
+    [2, 3, 4]
+      .filter((count) => count !== spec.count)
+      .map((count) => judged(drawn(spec), { ...spec, count }).count),
+  );
+  expect(rateOf(miscounted).share).toBe(0);
+  const names = Object.keys(BACKGROUNDS) as Background[];
+  const recoloured = scenes("single", 60).map((spec) => {
+    const background = draws.pick(names.filter((name) => name !== spec.background));
+    return judged(drawn(spec), { ...spec, background }).background;
+  });
+  expect(rateOf(recoloured).share).toBe(0);
+});
+
+test("gridFigures tells grids that are jittered, tilted, of another period, mixed or incomplete", () => {
+  const draws = drawsOf(keyOf(12));
+  const wrong: Readonly<Record<string, (spec: SceneSpec) => SceneSpec["subjects"]>> = {
+    jittered: (spec) =>
+      spec.subjects.map((one) => ({
+        ...one,
+        left: one.left + draws.uniform(-0.06, 0.06),
+        top: one.top + draws.uniform(-0.06, 0.06),
+      })),
+    tilted: (spec) =>
+      spec.subjects.map((one, i) => ({
+        ...one,
+        left: one.left - 0.03 * (Math.floor(i / 3) - 1),
+        top: one.top + 0.03 * ((i % 3) - 1),
+      })),
+    narrow: (spec) =>
+      spec.subjects.map((one) => ({
+        ...one,
+        side: 0.2,
+        left: 0.5 - 0.1 + (one.left + one.side / 2 - 0.5) * 0.85,
+        top: 0.5 - 0.1 + (one.top + one.side / 2 - 0.5) * 0.85,
+      })),
+    mixed: (spec) => spec.subjects.map((one) => ({ ...one, code: draws.pick(DRAWN_CODES) })),
+    incomplete: (spec) => spec.subjects.slice(0, 8),
+  };
+  for (const [name, change] of Object.entries(wrong)) {
+    const passed = scenes("grid", 40).map((spec) =>
+      isStraightGrid(gridFigures(composeScene({ ...spec, subjects: change(spec) }, masters, 96))),
+    );
+    // A jitter may be small by chance.
+    expect(rateOf(passed).share, name).toBeLessThanOrEqual(0.05);
+  }
+  for (const kind of ["single", "count", "relation"] as const) {
+    const passed = scenes(kind, 40).map((spec) =>
+      isStraightGrid(gridFigures(composeScene(spec, masters, 96))),
+    );
+    expect(rateOf(passed).share, kind).toBe(0);
+  }
+});
+
+test("gridFigures gives period and tilt of a lattice drawn on purpose", () => {
+  const [spec] = scenes("grid", 1);
+  const tilt = 3 * (Math.PI / 180);
+  const period = 0.3;
+  const placed = spec!.subjects.map((one, i) => {
+    const [x, y] = [(i % 3) - 1, Math.floor(i / 3) - 1].map((step) => step * period) as [number, number];
+    return {
+      ...one,
+      side: 0.2,
+      left: 0.4 + x * Math.cos(tilt) - y * Math.sin(tilt),
+      top: 0.4 + x * Math.sin(tilt) + y * Math.cos(tilt),
+    };
+  });
+  const figures = gridFigures(composeScene({ ...spec!, subjects: placed }, masters, 128));
+  expect(Math.abs(figures.period[0] - period)).toBeLessThan(0.003);
+  expect(Math.abs(figures.period[1] - period)).toBeLessThan(0.003);
+  expect(Math.abs(figures.tilt - 3)).toBeLessThan(0.3);
+  expect(figures.residual).toBeLessThan(0.01);
+});
+
+test("featuresOf averages areas, whatever the size", () => {
+  const size = 50;
+  const data = Uint8Array.from({ length: 3 * size * size }, (_, i) => (i * 7919) % 256);
+  const picture = { width: size, height: size, data };
+  const features = featuresOf(picture);
+  const mean = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0) / values.length;
+  expect(Math.abs(mean(features) - mean(data) / 255)).toBeLessThan(1e-6);
+  // Cell (0,0) covers 3.125 pixels each way.
+  let wanted = 0;
+  for (let y = 0; y < 4; y++) {
+    for (let x = 0; x < 4; x++) {
+      const part = Math.min(3.125 - y, 1) * Math.min(3.125 - x, 1);
+      wanted += (part * data[3 * (y * size + x)]!) / 255 / 3.125 ** 2;
+    }
+  }
+  expect(Math.abs(features[0]! - wanted)).toBeLessThan(1e-6);
+  expect(colourDistance(features, features)).toBe(0);
+});
+
+test("nearestFeatures finds a copy among training pictures and keeps new ones apart", () => {
+  const pictures = scenes("single", 60).map((spec) => featuresOf(composeScene(spec, masters, 64)));
+  const library = pictures.slice(0, 50);
+  expect(nearestFeatures(pictures[17]!, library)).toEqual({ index: 17, distance: 0 });
+  for (const fresh of pictures.slice(50)) {
+    expect(nearestFeatures(fresh, library).distance).toBeGreaterThan(0.01);
+  }
+  expect(nearestFeatures(pictures[0]!, [])).toEqual({ index: -1, distance: Number.POSITIVE_INFINITY });
+});
+
+test("backgroundOf names every colour, also where it is somewhat off", () => {
+  for (const [name, colour] of Object.entries(BACKGROUNDS)) {
+    const data = Uint8Array.from({ length: 3 * 32 * 32 }, (_, i) => Math.max(colour[i % 3]! - 12, 0));
+    const found = backgroundOf({ width: 32, height: 32, data });
+    expect(found.name).toBe(name);
+    expect(found.distance).toBeLessThan(21);
+  }
+});
+
+// From Wilson's formula, computed apart in Python.
+test("rateOf gives Wilson's interval and passes over what was not asked", () => {
+  const rate = rateOf([...Array(90).fill(true), ...Array(10).fill(false), undefined]);
+  expect([rate.hits, rate.count, rate.share]).toEqual([90, 100, 0.9]);
+  expect(rate.low).toBeCloseTo(0.82563, 4);
+  expect(rate.high).toBeCloseTo(0.94477, 4);
+  expect(rateOf([])).toEqual({ hits: 0, count: 0, share: 0, low: 0, high: 1 });
+});
+
+test("amongOthers has the right one and others once each, by the key", () => {
+  const codes = DRAWN_CODES;
+  const chosen = amongOthers(keyOf(1), codes[3]!, codes, 10);
+  expect([chosen.length, new Set(chosen).size, chosen.includes(codes[3]!)]).toEqual([10, 10, true]);
+  expect(amongOthers(keyOf(1), codes[3]!, codes, 10)).toEqual(chosen);
+  expect(amongOthers(keyOf(2), codes[3]!, codes, 10)).not.toEqual(chosen);
+  expect(new Set(amongOthers(keyOf(1), codes[3]!, codes, 100))).toEqual(new Set(codes));
+});
