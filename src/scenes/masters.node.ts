@@ -7,6 +7,7 @@ import { type NamedTensor, readSafetensorsHeader, readTensor, writeSafetensors }
 import { tensor } from "../tensor/mod.ts";
 import { MASTER_SIDE, type Masters } from "./compose.ts";
 import { type IconSet, installIcons, readIconSet } from "./icons.node.ts";
+import { premultiplied } from "./sheet.node.ts";
 import { STYLES, type Style, type StyleName } from "./styles.ts";
 
 export interface MastersRequest {
@@ -97,12 +98,7 @@ async function drawIcon(
     .ensureAlpha()
     .raw()
     .toBuffer();
-  const data = new Uint8Array(pixels);
-  for (let i = 0; i < data.length; i += 4) {
-    const opacity = data[i + 3]! / 255;
-    for (let channel = i; channel < i + 3; channel++) data[channel] = Math.round(data[channel]! * opacity);
-  }
-  return data;
+  return premultiplied(new Uint8Array(pixels));
 }
 
 async function exists(path: string): Promise<boolean> {
