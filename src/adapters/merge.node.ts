@@ -7,8 +7,8 @@ import { cast } from "../tensor/mod.ts";
 import type { Adapter } from "./apply.ts";
 
 /**
- * A part's tensors with adapters worked into them, each in the type in which the part stores it, to be written
- * one by one: no more than one changed tensor is in memory. The others are copied byte for byte.
+ * A part's tensors with adapters worked into them, each in the type in which the part stores it (rounded ones as
+ * float32), to be written one by one: no more than one changed tensor is in memory. The others are copied byte for byte.
  */
 export function mergedTensors(
   part: ReadonlyMap<string, TensorEntry>,
@@ -22,7 +22,7 @@ export function mergedTensors(
       name,
       dtype,
       shape,
-      values: () => (isChanged ? computed(graph, entry, adapters) : bytesOf(entry)),
+      values: () => (isChanged || entry.quantized ? computed(graph, entry, adapters) : bytesOf(entry)),
     };
   });
 }

@@ -97,4 +97,6 @@ export const RULES: { readonly [K in OpName]: Rule<K> | Flat | Later } = {
   blockedConv2d: "later",
   blockedGroupMoments: "later",
   blockedGroupNorm: "later",
+  dequantize: "none",
+  matmulNBits: "none",
 };

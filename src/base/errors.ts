@@ -17,6 +17,7 @@ export const ERRORS = {
   tensor_unexpected: { fault: "user" },
   tensor_shape: { fault: "user" },
   tensor_dtype: { fault: "user" },
+  quantization_unknown: { fault: "user" },
   tokenizer_missing: { fault: "user" },
   null_embedding_missing: { fault: "user" },
   size_unit: { fault: "user" },

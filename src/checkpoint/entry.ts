@@ -1,3 +1,4 @@
+import type { StoredForm } from "../quant/mod.ts";
 import type { DType } from "../tensor/mod.ts";
 
 /** Where one tensor's values lie in a safetensors file: row-major, little-endian, without padding. */
@@ -10,6 +11,19 @@ export interface TensorEntry {
   /** Byte offset of the first value in the file; any number, so not always a multiple of the item size. */
   readonly offset: number;
   readonly byteLength: number;
+  /** Set where the values are stored rounded: offset and length are then those of the codes, `dtype` is what is read. */
+  readonly quantized?: QuantizedEntry;
+}
+
+/** A rounded weight in a file. */
+export interface QuantizedEntry {
+  readonly form: StoredForm;
+  /** U8 [rows, length * bits / 8]. */
+  readonly codes: TensorEntry;
+  /** F16 [rows, length / block]. */
+  readonly scales: TensorEntry;
+  /** U8 as `scales`; absent where the form is symmetric. */
+  readonly zeros?: TensorEntry;
 }
 
 /** Element types by their names in safetensors files. */

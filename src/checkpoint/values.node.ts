@@ -1,5 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { KandinskyError, product } from "../base/mod.ts";
+import { dequantize, fromRows, gridOf, unpackPairs } from "../quant/mod.ts";
 import {
   ARRAY_OF,
   cast,
@@ -11,7 +12,7 @@ import {
   widenFloat16,
   zeros,
 } from "../tensor/mod.ts";
-import type { TensorEntry } from "./entry.ts";
+import type { QuantizedEntry, TensorEntry } from "./entry.ts";
 import { readFully } from "./read.node.ts";
 
 /** 4 MiB of float32: large enough for the disk, small beside any model. */
@@ -25,8 +26,25 @@ const TO_FLOAT32: Readonly<Partial<Record<DType, (bytes: Uint8Array, target: Flo
   bfloat16: (bytes, target) => widenBfloat16(new Uint16Array(bytes.buffer), target),
 };
 
-/** A tensor's values in their stored type. Memory: the values once. Throws `file_missing` or `file_corrupt`. */
+/** The weight that stored codes stand for, exactly. */
+async function readQuantized({ form, codes, scales, zeros }: QuantizedEntry): Promise<Tensor<"float32">> {
+  const read = async (entry: TensorEntry) => (await readTensor(entry)).data;
+  const bytes = (await read(codes)) as Uint8Array;
+  const weights = dequantize(
+    {
+      codes: form.bits === 4 ? unpackPairs(bytes) : bytes,
+      scales: (await read(scales)) as Uint16Array,
+      ...(zeros === undefined ? {} : { zeros: (await read(zeros)) as Uint8Array }),
+    },
+    gridOf(form.order, form.shape),
+    form,
+  );
+  return fromRows(form.order, form.shape, weights);
+}
+
+/** A tensor's values in their stored type, rounded weights as float32. Memory: the values once. Throws `file_missing` or `file_corrupt`. */
 export async function readTensor(entry: TensorEntry): Promise<Tensor> {
+  if (entry.quantized) return readQuantized(entry.quantized);
   return withFile(entry, async (handle) => {
     const bytes = allocate(entry, () => new Uint8Array(entry.byteLength));
     await readFully(handle, bytes, entry.offset, entry.file);
@@ -52,12 +70,17 @@ export async function readTensorAsFloat32(entry: TensorEntry): Promise<Tensor<"f
 }
 
 /**
- * The same values in row-major pieces of `chunkElements` (the last may be shorter), each a fresh array, so
- * that a tensor larger than memory can be copied or measured.
+ * The same values in row-major pieces of `chunkElements` (the last may be shorter), each its own memory, so
+ * that a tensor larger than memory can be copied or measured; a rounded weight is in memory whole.
  */
 export async function* streamFloat32(entry: TensorEntry, chunkElements: number): AsyncIterable<Float32Array> {
   const convert = converter(entry);
   const total = product(entry.shape);
+  if (entry.quantized) {
+    const { data } = await readQuantized(entry.quantized);
+    for (let at = 0; at < total; at += chunkElements) yield data.subarray(at, at + chunkElements);
+    return;
+  }
   const handle = await openFile(entry);
   try {
     for (let at = 0; at < total; at += chunkElements) {

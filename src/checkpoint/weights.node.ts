@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { KandinskyError } from "../base/mod.ts";
 import type { TensorEntry } from "./entry.ts";
 import { fieldsOf, type Listing, readJson } from "./files.node.ts";
+import { joinQuantized } from "./quantized.ts";
 import { readSafetensorsHeader } from "./safetensors.node.ts";
 
 /** The names under which diffusers and transformers save a part's weights. */
@@ -34,11 +35,23 @@ export async function readWeights(listing: Listing): Promise<ReadonlyMap<string,
   if (found === undefined) throw noWeights(listing);
   if (found.indexed) return readIndexed(listing, found.name, readSafetensorsEntries);
   const where = join(listing.folder, found.name);
-  return (await readSafetensorsHeader(listing.files.get(found.name)!, where)).entries;
+  return readWeightFile(listing.files.get(found.name)!, where);
+}
+
+/**
+ * The weights of one safetensors file, rounded ones put together.
+ * Throws as `readSafetensorsHeader` and `joinQuantized` do.
+ */
+export async function readWeightFile(
+  file: string,
+  where: string = file,
+): Promise<ReadonlyMap<string, TensorEntry>> {
+  const { entries, metadata } = await readSafetensorsHeader(file, where);
+  return joinQuantized(entries, metadata, where);
 }
 
 async function readSafetensorsEntries(file: string, where: string): Promise<Iterable<TensorEntry>> {
-  return (await readSafetensorsHeader(file, where)).entries.values();
+  return (await readWeightFile(file, where)).values();
 }
 
 /**

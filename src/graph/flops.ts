@@ -12,6 +12,7 @@ type Work<K extends OpName> = (node: Node<K>, inputs: readonly Node[]) => number
  */
 const WORK: { readonly [K in OpName]?: Work<K> } = {
   matmul: (node, [a]) => product(node.shape) * a!.shape.at(node.attributes.transposeA ? -2 : -1)!,
+  matmulNBits: (node, [x]) => product(node.shape) * x!.shape.at(-1)!,
   conv2d: (node, [, weight]) => product(node.shape) * product(weight!.shape.slice(1)),
   blockedConv2d: (node, [, weight]) => product(node.shape) * product(weight!.shape.slice(1)),
   conv2dInputGradient: (_, [gradient, weight]) => product(gradient!.shape) * product(weight!.shape.slice(1)),

@@ -132,6 +132,17 @@ export interface OpAttributes {
   blockedGroupMoments: { readonly block: number; readonly groups: number };
   /** groupNorm of a blocked map with blocked scale and shift. */
   blockedGroupNorm: { readonly block: number; readonly groups: number; readonly epsilon: number };
+  /**
+   * Weights from codes: (code - zero) * scale. codes uint8 [G,K,R]; scales float32 [G,K/block,R]; zeros uint8 as
+   * scales?, else `zero` for all. A code is a whole byte, or its low or high half.
+   */
+  dequantize: { readonly block: number; readonly plane: "bytes" | "low" | "high"; readonly zero: number };
+  /**
+   * x [...,K] times a rounded matrix [N,K] transposed. codes uint8 [N, K/block, block * bits / 8], with 4 bits the first
+   * of each pair in the low half; scales float32 [N, K/block]; zeros uint8 [N, bytes of K/block codes]?, else the middle
+   * code for all.
+   */
+  matmulNBits: { readonly bits: 4 | 8; readonly block: number };
 }
 
 export type OpName = keyof OpAttributes;
@@ -449,6 +460,33 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
     arity: [3, 4],
     differentiable: true,
     infer: (inputs, { groups }) => normalised(inputs, groups),
+  },
+  dequantize: {
+    arity: [2, 3],
+    differentiable: false,
+    infer: ([codes, scales, zeros], { block }) => {
+      const [groups, length, lanes] = rank(codes!, 3);
+      wanted(codes!.dtype === "uint8", "uint8 codes", codes!.dtype);
+      const blocks = [groups, length! / block, lanes].join();
+      for (const one of [scales!, ...(zeros ? [zeros] : [])])
+        wanted(one.shape.join() === blocks, `[${blocks}]`, formatShape(one.shape));
+      return { dtype: scales!.dtype, shape: codes!.shape };
+    },
+  },
+  matmulNBits: {
+    arity: [3, 4],
+    differentiable: false,
+    infer: ([x, codes, scales, zeros], { bits, block }) => {
+      const [out, blocks, bytes] = rank(codes!, 3);
+      wanted(codes!.dtype === "uint8", "uint8 codes", codes!.dtype);
+      const inner = x!.shape.at(-1);
+      wanted(inner === blocks! * block, `${blocks! * block} columns`, `${inner}`);
+      wanted(bytes === (block * bits) / 8, `${(block * bits) / 8} bytes a block`, `${bytes}`);
+      wanted(scales!.shape.join() === `${out},${blocks}`, `[${out},${blocks}]`, formatShape(scales!.shape));
+      const packed = `${out},${Math.ceil((blocks! * bits) / 8)}`;
+      if (zeros) wanted(zeros.shape.join() === packed, `[${packed}]`, formatShape(zeros.shape));
+      return { dtype: x!.dtype, shape: [...x!.shape.slice(0, -1), out!] };
+    },
   },
 };
 

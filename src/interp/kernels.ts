@@ -24,6 +24,7 @@ import {
 } from "./layout.ts";
 import { groupMoments, groupNorm, layerNorm, rmsNorm } from "./normalization.ts";
 import { attention, logSoftmax, matmul, softmax } from "./products.ts";
+import { dequantize, matmulNBits } from "./quantized.ts";
 import { round, type Values, widen } from "./values.ts";
 
 /** The values of a node, row-major, from its inputs'; inputs are never changed, but may be handed on. */
@@ -77,4 +78,6 @@ export const KERNELS: { readonly [K in Exclude<OpName, "input" | "parameter">]: 
   blockedConv2d,
   blockedGroupMoments,
   blockedGroupNorm,
+  dequantize,
+  matmulNBits,
 };

@@ -58,6 +58,8 @@ interface Draw {
   floats(shape: readonly number[]): Value;
   /** A new int64 input of values below `limit`. */
   indices(shape: readonly number[], limit: number): Value;
+  /** A new uint8 input of values below `limit`. */
+  bytes(shape: readonly number[], limit?: number): Value;
 }
 
 function makeDraw(builder: GraphBuilder, feeds: Record<string, Tensor>, seed: number, block: number): Draw {
@@ -87,6 +89,14 @@ function makeDraw(builder: GraphBuilder, feeds: Record<string, Tensor>, seed: nu
         float32(
           shape,
           Float32Array.from({ length: product(shape) }, () => uniform() * 4 - 2),
+        ),
+      ),
+    bytes: (shape, limit = 256) =>
+      feed(
+        tensor(
+          "uint8",
+          shape,
+          Uint8Array.from({ length: product(shape) }, () => int(0, limit - 1)),
         ),
       ),
     indices: (shape, limit) => {
@@ -296,6 +306,24 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
     const attributes = { block, groups, epsilon: draw.pick([1e-5, 1e-6]) };
     const inputs = [...operands, ...otherMoments(draw, x, groups)];
     return fromBlocked(draw, builder.apply("blockedGroupNorm", inputs, attributes));
+  },
+  dequantize: (draw) => {
+    const [groups, lanes, blocks] = [draw.int(1, 4), draw.pick([1, 8, 16]), draw.int(1, 3)];
+    const block = draw.pick([32, 64, 128]);
+    const plane = draw.turn(["bytes", "low", "high"] as const);
+    const inputs = [draw.bytes([groups, blocks * block, lanes]), draw.floats([groups, blocks, lanes])];
+    const highest = plane === "bytes" ? 256 : 16;
+    if (draw.turn([false, false, false, true, true, true]))
+      inputs.push(draw.bytes([groups, blocks, lanes], highest));
+    return draw.builder.apply("dequantize", inputs, { block, plane, zero: highest / 2 });
+  },
+  matmulNBits: (draw) => {
+    const [out, blocks, block] = [16 * draw.int(1, 3), draw.int(1, 3), draw.pick([32, 64, 128])];
+    const bits = draw.turn([4, 8] as const);
+    const x = draw.floats([draw.int(1, 2), draw.int(1, 9), blocks * block]);
+    const inputs = [x, draw.bytes([out, blocks, (block * bits) / 8]), draw.floats([out, blocks])];
+    if (draw.turn([false, false, true, true])) inputs.push(draw.bytes([out, Math.ceil((blocks * bits) / 8)]));
+    return draw.builder.apply("matmulNBits", inputs, { bits, block });
   },
 };
 

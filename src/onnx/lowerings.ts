@@ -12,6 +12,7 @@ import {
   NEAREST,
 } from "./group-norm.ts";
 import { ONNX_TYPE } from "./proto.ts";
+import { lowerDequantize, lowerMatmulNBits } from "./quantized.ts";
 
 /** Domains of ONNX Runtime's own operations. */
 export const MICROSOFT = "com.microsoft";
@@ -114,6 +115,8 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
     ),
   blockedGroupMoments: lowerBlockedGroupMoments,
   blockedGroupNorm: lowerBlockedGroupNorm,
+  dequantize: lowerDequantize,
+  matmulNBits: lowerMatmulNBits,
 };
 
 /** A weight as the right side goes to Gemm, which reads it as it lies; anything else to a batched product. */

@@ -3,6 +3,14 @@ export { foldConstants } from "./constants.ts";
 export { blockedLayout } from "./layout.ts";
 export { feedParameters } from "./parameters.ts";
 export { type Pass, runPasses } from "./pass.ts";
+export {
+  type RoundedGraph,
+  type RoundedPiece,
+  type RoundedWeight,
+  roundConvolutions,
+  roundLinears,
+  type SchemeOf,
+} from "./rounding.ts";
 export { removeDeadNodes, type SplitGraph, splitGraph } from "./split.ts";
 export { stripeMaps } from "./stripes.ts";
 export { joinTables } from "./tables.ts";

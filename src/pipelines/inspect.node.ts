@@ -5,6 +5,7 @@ import {
   openModelFolder,
   openPart,
   readSafetensorsHeader,
+  storedBytes,
   type TensorEntry,
   type WeightPart,
 } from "../checkpoint/mod.ts";
@@ -17,9 +18,12 @@ import { checkSide } from "./resolve.ts";
 /** A stored tensor: its values were not read. */
 export interface TensorReport {
   readonly name: string;
-  readonly dtype: DType;
+  readonly dtype: StoredType;
   readonly shape: readonly number[];
 }
+
+/** An element type, or bits of a weight that is rounded in blocks. */
+export type StoredType = DType | "q8" | "q4";
 
 /** A folder with weights, or a lone file. */
 export interface PartReport {
@@ -29,7 +33,7 @@ export interface PartReport {
   readonly storedBytes: number;
   /** Bytes of the parameters as float32, in which they are computed. */
   readonly computedBytes: number;
-  readonly dtypes: readonly DType[];
+  readonly dtypes: readonly StoredType[];
   readonly tensors: readonly TensorReport[];
 }
 
@@ -103,11 +107,15 @@ function partReport(name: string, entries: ReadonlyMap<string, TensorEntry>): Pa
   return {
     name,
     parameters,
-    storedBytes: tensors.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    storedBytes: tensors.reduce((sum, entry) => sum + storedBytes(entry), 0),
     computedBytes: parameters * ITEM_SIZE.float32,
-    dtypes: [...new Set(tensors.map(({ dtype }) => dtype))].sort(),
-    tensors: tensors.map(({ name: key, dtype, shape }) => ({ name: key, dtype, shape })),
+    dtypes: [...new Set(tensors.map(typeOf))].sort(),
+    tensors: tensors.map((entry) => ({ name: entry.name, dtype: typeOf(entry), shape: entry.shape })),
   };
+}
+
+function typeOf({ dtype, quantized }: TensorEntry): StoredType {
+  return quantized === undefined ? dtype : `q${quantized.form.bits}`;
 }
 
 function sizeReport(model: OpenedModel, { width, height }: PictureSize): SizeReport {

@@ -48,6 +48,18 @@ export {
 export { passesFor } from "./passes.node.ts";
 export { foldPart, loadFolded, loadWithCasts, type Workshop } from "./program.node.ts";
 export {
+  type PrecisionPlan,
+  plannedBytes,
+  type QuantizedPart,
+  type QuantizeOptions,
+  quantizable,
+  quantizeModel,
+  uniformPlan,
+  WEIGHT_PARTS,
+  type WeightPartName,
+  type WeightPrecision,
+} from "./quantize.node.ts";
+export {
   type EditRequest,
   editRequest,
   type GenerateRequest,

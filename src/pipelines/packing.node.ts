@@ -7,6 +7,7 @@ import { KandinskyError, product } from "../base/mod.ts";
 import {
   readSafetensorsHeader,
   readTensor,
+  readTensorAsFloat32,
   type SafetensorsHeader,
   streamFloat32,
   type TensorEntry,
@@ -14,8 +15,9 @@ import {
 } from "../checkpoint/mod.ts";
 import { type Graph, nodesOf } from "../graph/mod.ts";
 import { interpret } from "../interp/mod.ts";
-import type { FoldedGraph } from "../passes/mod.ts";
-import { cast, ITEM_SIZE, type Tensor, tensor, transposed } from "../tensor/mod.ts";
+import type { FoldedGraph, RoundedGraph, RoundedPiece, RoundedWeight } from "../passes/mod.ts";
+import { packedSpans, packWeight } from "../quant/mod.ts";
+import { cast, type DType, ITEM_SIZE, type Tensor, tensor, transposed } from "../tensor/mod.ts";
 import { filesOf, hashSamples } from "./fingerprint.node.ts";
 
 /** Folder beside the model that holds packed weights; removing it loses nothing but time. */
@@ -69,16 +71,36 @@ export class PackStore {
    * Where every weight of the graph lies, by its name in the graph. Throws `disk_full` before writing where
    * the packed file would not fit.
    */
-  async place(part: BoundPart, { graph, derived }: FoldedGraph): Promise<ReadonlyMap<string, TensorEntry>> {
+  async place(part: BoundPart, { graph, derived, rounded }: PackedGraph): Promise<Places> {
     const places = new Map<string, TensorEntry>();
-    const packed = new Map<string, Graph>();
+    const packed = new Map<string, PackTask>();
+    const pieces = new Map<string, RoundedPiece>();
     for (const { attributes } of nodesOf(graph, "parameter")) {
+      const piece = rounded?.pieces.get(attributes.name);
       const expression = derived.get(attributes.name);
-      if (expression === undefined) places.set(attributes.name, entryOf(part, attributes.name));
+      if (piece !== undefined) {
+        pieces.set(attributes.name, piece);
+        packed.set(piece.packed, roundedTask(part, derived, rounded!.weights.get(piece.packed)!));
+      } else if (expression === undefined) places.set(attributes.name, entryOf(part, attributes.name));
       else if (isView(expression)) places.set(attributes.name, entryOf(part, storedNames(expression)[0]!));
-      else packed.set(attributes.name, expression);
+      else packed.set(attributes.name, widenedTask(part, expression));
     }
-    if (packed.size === 0) return places;
+    if (packed.size > 0) await this.#pack(part, packed, places);
+    for (const [name, { packed: whole, slice, role }] of pieces) {
+      const spans = packedSpans(rounded!.weights.get(whole)!.form).slices[slice]!;
+      const entry = places.get(whole)!;
+      places.set(name, { ...entry, ...spans[role]!, offset: entry.offset + spans[role]!.offset });
+    }
+    return places;
+  }
+
+  /** Finds or writes what is packed, and adds its places. */
+  async #pack(
+    part: BoundPart,
+    tasks: ReadonlyMap<string, PackTask>,
+    places: Map<string, TensorEntry>,
+  ): Promise<void> {
+    const packed = new Map(tasks);
     const source = await stateOf(part);
     const folder = await this.#folder();
     for (const [name, entry] of await packedEntries(folder, source)) {
@@ -86,14 +108,13 @@ export class PackStore {
     }
     // In files of their own, so that what is packed of the part itself serves with every adapter.
     for (const marks of [{ source }, { source, adapters: adapterKey(part) }]) {
-      const some = new Map([...packed].filter(([, e]) => isAdapted(part, e) === "adapters" in marks));
+      const some = new Map([...packed].filter(([, task]) => isAdapted(part, task) === "adapters" in marks));
       if (some.size === 0) continue;
       const file = await this.#write(part, some, folder, marks);
       await removeStale(folder, part.name, marks);
       const { entries } = await readSafetensorsHeader(file);
       for (const name of some.keys()) places.set(name, entries.get(name)!);
     }
-    return places;
   }
 
   /** Removes what was only meant for this process. */
@@ -116,7 +137,7 @@ export class PackStore {
 
   async #write(
     part: BoundPart,
-    packed: ReadonlyMap<string, Graph>,
+    packed: ReadonlyMap<string, PackTask>,
     folder: string,
     marks: PackMarks,
   ): Promise<string> {
@@ -125,10 +146,7 @@ export class PackStore {
       .digest("hex")
       .slice(0, 12);
     const file = join(folder, `${part.name}-${key}.safetensors`);
-    const tensors = [...packed].map(([name, expression]) => {
-      const { dtype, shape } = resultOf(expression);
-      return { name, dtype, shape, values: () => evaluate(part, expression) };
-    });
+    const tensors = [...packed].map(([name, task]) => ({ name, ...task }));
     const bytes = tensors.reduce((sum, { dtype, shape }) => sum + product(shape) * ITEM_SIZE[dtype], 0);
     await checkSpace(folder, file, bytes);
     let doneBytes = 0;
@@ -139,6 +157,62 @@ export class PackStore {
     });
     return file;
   }
+}
+
+/** Where the weights of a graph lie, by their names in it. */
+export type Places = ReadonlyMap<string, TensorEntry>;
+
+/** A graph with what its weights are made of: of expressions, or of pieces of rounded ones. */
+export interface PackedGraph extends FoldedGraph {
+  readonly rounded?: Pick<RoundedGraph, "weights" | "pieces">;
+}
+
+/** A tensor to be packed. */
+interface PackTask {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** Stored weights that it depends on. */
+  readonly sources: readonly string[];
+  readonly values: () => AsyncIterable<ArrayBufferView>;
+}
+
+function widenedTask(part: BoundPart, expression: Graph): PackTask {
+  const { dtype, shape } = resultOf(expression);
+  return { dtype, shape, sources: storedNames(expression), values: () => evaluate(part, expression) };
+}
+
+function roundedTask(
+  part: BoundPart,
+  derived: ReadonlyMap<string, Graph>,
+  { weight, form }: RoundedWeight,
+): PackTask {
+  const expression = derived.get(weight);
+  const values = async function* () {
+    const pieces =
+      expression === undefined
+        ? [(await readTensorAsFloat32(entryOf(part, weight))).data]
+        : await collect(evaluate(part, expression));
+    yield packWeight(joined(pieces as Float32Array[]), form);
+  };
+  const sources = expression === undefined ? [weight] : storedNames(expression);
+  return { dtype: "uint8", shape: [packedSpans(form).bytes], sources, values };
+}
+
+async function collect<T>(pieces: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return all;
+}
+
+function joined(pieces: readonly Float32Array[]): Float32Array {
+  if (pieces.length === 1) return pieces[0]!;
+  const whole = new Float32Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }
 
 /** What a packed file was made from. */
@@ -157,8 +231,8 @@ function adapterKey({ adapters = [] }: BoundPart): string {
   return adapters.map(({ id }) => id).join(" ");
 }
 
-function isAdapted({ entries }: BoundPart, expression: Graph): boolean {
-  return storedNames(expression).some((name) => !entries.has(name));
+function isAdapted({ entries }: BoundPart, { sources }: PackTask): boolean {
+  return sources.some((name) => !entries.has(name));
 }
 
 /** Whether an expression only gives another shape to a stored weight. */
@@ -206,7 +280,8 @@ function reorder(expression: Graph, stored: Tensor): Tensor {
 
 const CHUNK_ELEMENTS = 2 ** 22;
 
-function storedNames(expression: Graph): string[] {
+/** The stored weights that an expression is made of. */
+export function storedNames(expression: Graph): string[] {
   return nodesOf(expression, "parameter").map(({ attributes }) => attributes.name);
 }
 
