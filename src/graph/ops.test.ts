@@ -9,6 +9,7 @@ type ShapeCase = {
 }[OpName];
 
 const f = (...shape: number[]): Operand => ["float32", ...shape];
+const bytes = (...shape: number[]): Operand => ["uint8", ...shape];
 const heads = { heads: 2, scale: 1, queries: "tokens", keys: "tokens" } as const;
 const norm = { groups: 3, epsilon: 0 } as const;
 const plain = { stride: 1, padding: [0, 0, 0, 0] } as const;
@@ -114,6 +115,8 @@ const GOOD: readonly ShapeCase[] = [
     { block: 8, groups: 4, epsilon: 0 },
     "float32[2,16,4,6]",
   ],
+  ["dequantize", [bytes(3, 64, 8), f(3, 2, 8)], { block: 32, plane: "low", zero: 8 }, "float32[3,64,8]"],
+  ["matmulNBits", [f(2, 5, 96), bytes(7, 3, 16), f(7, 3)], { bits: 4, block: 32 }, "float32[2,5,7]"],
 ];
 
 test.each(GOOD)("OPS.%s infers the result of %j %j", (...one) => {
@@ -251,6 +254,13 @@ const BAD: readonly ShapeCase[] = [
     { block: 8, groups: 4, epsilon: 0 },
     "seen [2,16,3,3], wanted [2 or 1,16,h,w] with h dividing 4 and w dividing 6",
   ],
+  [
+    "dequantize",
+    [bytes(3, 64, 8), f(3, 4, 8)],
+    { block: 32, plane: "bytes", zero: 0 },
+    "seen [3,4,8], wanted [3,2,8]",
+  ],
+  ["matmulNBits", [f(2, 64), bytes(7, 3, 16), f(7, 3)], { bits: 4, block: 32 }, "seen 64, wanted 96 columns"],
   ["maximum", [f(2), f(3)], {}, "seen [2] and [3], wanted shapes that broadcast"],
   [
     "conv2dInputGradient",

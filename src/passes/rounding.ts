@@ -80,26 +80,27 @@ export function roundLinears(graph: Graph, schemeOf: SchemeOf): RoundedGraph {
   });
 }
 
-/** Rows of a rounded table. Codes of 4 bits lie in pairs, so that each half of a byte is every other column. */
+/** Rows of a rounded table, with 8 bits: every later layer sees their errors, and tables are small beside the rest. */
 function lookedUp(
   pieces: Pieces,
   indices: Value,
   { shape, attributes }: Node<"parameter">,
   scheme: QuantScheme | undefined,
 ): Value | undefined {
-  const form = scheme && linearForm(scheme, shape);
-  if (form === undefined || (scheme!.bits === 4 && !scheme!.symmetric)) return undefined;
+  const form = scheme && linearForm({ ...scheme, bits: 8 }, shape);
+  if (form === undefined) return undefined;
   const { builder } = indices;
-  const count = product(indices.shape);
-  const [codes, ...others] = pieces.take(builder, attributes.name, form)[0]!;
-  const rows = (x: Value) => reshape(gather(x, indices), [count, ...x.shape.slice(1)]);
-  const operands = [codes!, ...others].map(rows);
-  const planes = scheme!.bits === 4 ? (["low", "high"] as const) : (["bytes"] as const);
-  const block = scheme!.block / planes.length;
-  const columns = planes.map((plane) =>
-    builder.apply("dequantize", operands, { block, plane, zero: middleCode(scheme!) }),
-  );
-  return reshape(concat(columns, 2), [...indices.shape, shape[1]!]);
+  const rows = product(indices.shape);
+  const operands = pieces
+    .take(builder, attributes.name, form)[0]!
+    .map((x) => reshape(gather(x, indices), [rows, ...x.shape.slice(1)]));
+  const { block } = form.scheme;
+  const widened = builder.apply("dequantize", operands, {
+    block,
+    plane: "bytes",
+    zero: middleCode(form.scheme),
+  });
+  return reshape(widened, [...indices.shape, shape[1]!]);
 }
 
 type Layer = (

@@ -16,6 +16,8 @@ export interface LayerWeight {
   readonly name: string;
   readonly shape: readonly number[];
   readonly order: RowOrder;
+  /** Whether rows of it are looked up. */
+  readonly isTable: boolean;
 }
 
 /** Which part of a model, with its configuration. */
@@ -66,7 +68,9 @@ function weightsOf(graph: Graph): LayerWeight[] {
     if (weight.op !== "parameter") return [];
     const { name, shape } = weight.attributes;
     const order = orderOf(node, shape);
-    return shape.length >= 2 && hasOrder(order, shape) ? [{ name, shape, order }] : [];
+    return shape.length >= 2 && hasOrder(order, shape)
+      ? [{ name, shape, order, isTable: node.op === "gather" }]
+      : [];
   });
 }
 

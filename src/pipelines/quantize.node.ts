@@ -78,13 +78,16 @@ export function quantizable(model: OpenedModel, name: WeightPartName): LayerWeig
   );
 }
 
-/** Every weight of a part that can be rounded, at one precision. */
+/** Every weight of a part that can be rounded, at one precision; tables with 8 bits at least. */
 export function uniformPlan(
   model: OpenedModel,
   name: WeightPartName,
   precision: WeightPrecision,
 ): PrecisionPlan {
-  return new Map(quantizable(model, name).map((weight) => [weight.name, precision]));
+  const ofTables = precision === "int4" ? "int8" : precision;
+  return new Map(
+    quantizable(model, name).map((weight) => [weight.name, weight.isTable ? ofTables : precision]),
+  );
 }
 
 /** Bytes that a part takes by a plan. */
