@@ -245,6 +245,35 @@ for shape, axis, start, step, size in [((2, 3), 1, 1, 1, 6), ((2, 3, 2), 1, 0, 2
     expected.narrow(axis, start, size - start)[(slice(None),) * axis + (slice(0, (shape[axis] - 1) * step + 1, step),)] = x
     case("place", [x], expected, axis=axis, start=start, step=step, size=size)
 
+
+def codes(*shape, limit=256):
+    return torch.randint(limit, shape, generator=random, dtype=torch.uint8)
+
+
+def dequantized(values, scales, zeros, block):
+    """Codes [G,K,R] with a scale and a zero point for each block along K."""
+    wide = lambda t: t.repeat_interleave(block, 1)
+    return (values.double() - wide(zeros).double()) * wide(scales)
+
+
+for plane, zero, part in [("bytes", 128, lambda t: t), ("low", 8, lambda t: t & 15), ("high", 8, lambda t: t >> 4)]:
+    values, scales, zeros = codes(2, 64, 3), rand(2, 2, 3), codes(2, 2, 3, limit=2 * zero)
+    middle = torch.full_like(zeros, zero)
+    attributes = {"block": 32, "plane": plane, "zero": zero}
+    case("dequantize", [values, scales], dequantized(part(values), scales, middle, 32), **attributes)
+    case("dequantize", [values, scales, zeros], dequantized(part(values), scales, zeros, 32), **attributes)
+for bits in [4, 8]:
+    x, values, scales = rand(2, 3, 96), codes(5, 96, limit=2**bits), rand(5, 3)
+    zeros = codes(5, 3, limit=2**bits)
+    # Two codes of 4 bits in a byte, the first in the low half; an odd one is alone.
+    pairs = lambda t: t[:, ::2] | F.pad(t[:, 1::2], (0, t.shape[1] % 2)) << 4
+    packed = pairs if bits == 4 else lambda t: t
+    stored = packed(values).reshape(5, 3, 4 * bits)
+    for given in [torch.full_like(zeros, 2 ** (bits - 1)), zeros]:
+        weight = dequantized(values[..., None], scales[..., None], given[..., None], 32)[..., 0]
+        inputs = [x, stored, scales] + ([packed(zeros)] if given is zeros else [])
+        case("matmulNBits", inputs, x @ weight.T, bits=bits, block=32)
+
 folder = Path(__file__).parent.parent
 save_file(tensors, folder / "ops.safetensors")
 (folder / "ops.json").write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
