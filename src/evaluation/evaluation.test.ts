@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { Picture } from "../image/mod.ts";
 import { resizePicture } from "../image/mod.ts";
@@ -9,12 +11,12 @@ import {
   drawSpec,
   NANO_SCENES,
   RELATIONS,
+  readMasterSheet,
   readSubjects,
   type SceneKind,
   type SceneSpec,
   type StyleName,
 } from "../scenes/mod.ts";
-import { DRAWN_CODES, drawnMasters } from "../scenes/test-support.ts";
 import { backgroundOf } from "./background.ts";
 import { colourDistance, featuresOf, nearestFeatures } from "./features.ts";
 import { gridFigures, isStraightGrid } from "./grid.ts";
@@ -22,7 +24,12 @@ import { judge, type Verdict } from "./judge.ts";
 import { amongOthers, rateOf } from "./rate.ts";
 import { type SubjectBook, subjectBook } from "./references.ts";
 
-const masters = await drawnMasters();
+const DRAWN = fileURLToPath(new URL("../../../golden/scenes/", import.meta.url));
+const DRAWN_CODES: readonly string[] = JSON.parse(readFileSync(`${DRAWN}codes.json`, "utf8"));
+const masters = new Map([
+  ...(await readMasterSheet(`${DRAWN}noto.webp`, "noto", DRAWN_CODES)),
+  ...(await readMasterSheet(`${DRAWN}flat.webp`, "flat", DRAWN_CODES)),
+]);
 const subjects = (await readSubjects()).filter(({ code }) => DRAWN_CODES.includes(code));
 const books = new Map<string, SubjectBook>();
 

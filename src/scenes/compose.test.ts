@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { foldIn, keyOf } from "../random/mod.ts";
 import { BACKGROUNDS } from "./backgrounds.ts";
 import { composeScene, MASTER_SIDE } from "./compose.ts";
+import { readMasterSheet } from "./sheet.node.ts";
 import { drawSpec, NANO_SCENES, type SceneSpec } from "./spec.ts";
 import { readSubjects } from "./subjects.node.ts";
 import { DRAWN_CODES, drawnMasters } from "./test-support.ts";
@@ -63,4 +65,12 @@ test("composeScene leaves the background where no subject is", () => {
     expect([...data.subarray(0, 3)]).toEqual([...BACKGROUNDS[spec.background]]);
     expect([...data.subarray(data.length - 3)]).toEqual([...BACKGROUNDS[spec.background]]);
   }
+});
+
+test("readMasterSheet refuses a sheet with too few drawings", async () => {
+  const sheet = fileURLToPath(new URL("../../../golden/scenes/noto.webp", import.meta.url));
+  await expect(readMasterSheet(sheet, "noto", [...DRAWN_CODES, "1F600"])).rejects.toMatchObject({
+    code: "file_corrupt",
+    parts: { seen: "40 of 128 pixels", wanted: "41" },
+  });
 });

@@ -12,6 +12,7 @@ export {
 export { composeScene, MASTER_SIDE, type Masters } from "./compose.ts";
 export { ALL_LANGUAGES, HELD_OUT_LANGUAGE, LANGUAGES, type Language } from "./languages.ts";
 export { type MastersRequest, openMasters } from "./masters.node.ts";
+export { readMasterSheet } from "./sheet.node.ts";
 export {
   ARRANGEMENTS,
   drawSpec,
