@@ -3,7 +3,6 @@ export { type ErrorCode, type ErrorParts, KandinskyError } from "./base/mod.ts";
 export { PROFILES, type ProfileName, SAMPLERS, type SamplerName, type Spacing } from "./diffusion/mod.ts";
 export {
   type AnimateRequest,
-  animate,
   beginFilm,
   begunFilm,
   type FilmEvent,
@@ -12,6 +11,7 @@ export {
   type FilmPlace,
   type FilmRequest,
   goOnWith,
+  runFilm,
 } from "./films/mod.ts";
 export {
   contactSheet,

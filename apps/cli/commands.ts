@@ -13,6 +13,7 @@ export interface CommandDefinition {
 /** Every command, loaded when it is named: help and mistakes need not wait for the rest. */
 export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise<CommandDefinition>>> = {
   generate: async () => (await import("./commands/generate.ts")).generate,
+  animate: async () => (await import("./commands/animate.ts")).animate,
   repeat: async () => (await import("./commands/repeat.ts")).repeat,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   lora: async () => (await import("./commands/lora.ts")).lora,

@@ -8,4 +8,5 @@ export {
   type FilmOperation,
   type FilmRequest,
 } from "./request.ts";
+export { runFilm } from "./run.node.ts";
 export type { FilmOutput } from "./write.node.ts";

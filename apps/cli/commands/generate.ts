@@ -35,6 +35,23 @@ export function addOutputOptions(command: Command, { generate: t, groups }: Mess
     .option("--no-preview", t.preview);
 }
 
+/** Options about sampling, which every command that draws has. */
+export function addSamplingOptions(command: Command, { generate: t, groups }: Messages): Command {
+  return command
+    .optionsGroup(groups.sampling)
+    .option("--steps <n>", t.steps, number("--steps"))
+    .option("--guidance <w>", t.guidance, number("--guidance"))
+    .option("--guidance-rescale <x>", t.guidanceRescale, number("--guidance-rescale"))
+    .option("--guidance-interval <A,B>", t.guidanceInterval, interval("--guidance-interval"))
+    .option("--threshold <quantile>", t.threshold, number("--threshold"))
+    .option("--clip <x>", t.clip, number("--clip"))
+    .option("--sampler <name>", t.sampler(list(Object.keys(SAMPLERS))))
+    .option("--spacing <name>", t.spacing(list(SPACINGS)))
+    .option("--profile <name>", t.profile(list(Object.keys(PROFILES))))
+    .option("--batch-text <how>", t.batchText)
+    .option("--rng <name>", t.rng(list(Object.keys(NOISE_SOURCES))));
+}
+
 /** `kandinsky generate`: draws pictures from text. */
 export const generate: CommandDefinition = {
   define: (command, text) => {
@@ -48,19 +65,7 @@ export const generate: CommandDefinition = {
       .option("--ratio <W:H>", t.ratio, ratio("--ratio"))
       .option("--count <n>", t.count, number("--count"))
       .option("--seed <n>", t.seed, number("--seed"));
-    command
-      .optionsGroup(groups.sampling)
-      .option("--steps <n>", t.steps, number("--steps"))
-      .option("--guidance <w>", t.guidance, number("--guidance"))
-      .option("--guidance-rescale <x>", t.guidanceRescale, number("--guidance-rescale"))
-      .option("--guidance-interval <A,B>", t.guidanceInterval, interval("--guidance-interval"))
-      .option("--threshold <quantile>", t.threshold, number("--threshold"))
-      .option("--clip <x>", t.clip, number("--clip"))
-      .option("--sampler <name>", t.sampler(list(Object.keys(SAMPLERS))))
-      .option("--spacing <name>", t.spacing(list(SPACINGS)))
-      .option("--profile <name>", t.profile(list(Object.keys(PROFILES))))
-      .option("--batch-text <how>", t.batchText)
-      .option("--rng <name>", t.rng(list(Object.keys(NOISE_SOURCES))));
+    addSamplingOptions(command, text);
     addOutputOptions(command, text)
       .option("--format <name>", t.format)
       .option("--sheet", t.sheet)

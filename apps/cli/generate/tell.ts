@@ -90,7 +90,8 @@ export function startTelling(context: Context, progress: Progress, job: Job, inl
 /** Characters of a list of unknown ones that are shown. */
 const SHOWN_UNKNOWN = 12;
 
-function noticeText({ text }: Context, event: Extract<Told, { type: "notice" }>): string {
+/** A notice in the user's language. */
+export function noticeText({ text }: Context, event: Extract<Told, { type: "notice" }>): string {
   const words = text.run.notices;
   if (event.notice === "prompt-cut") return words["prompt-cut"](event.limit, event.tokens);
   if (event.notice === "guidance-off") return words["guidance-off"](event.guidance, event.profile);
