@@ -12,6 +12,7 @@ import { linesOf } from "./lines.ts";
 import { median } from "./measure.ts";
 import { visitOurs } from "./processes.ts";
 import { smokeScale } from "./scale.ts";
+import { NODES } from "./scaling/measure.ts";
 import { writePart } from "./weights.ts";
 
 const main = fileURLToPath(new URL("./main.js", import.meta.url));
@@ -52,7 +53,7 @@ test("bench --smoke measures every group, says how much disk it takes and leaves
   const bad = numbersIn(found).filter(([, x]) => typeof x !== "number" || !Number.isFinite(x) || x < 0);
   expect(bad).toEqual([]);
 
-  const { peak, unet, movq, text, nano } = found as Required<Found>;
+  const { peak, unet, movq, text, nano, scaling } = found as Required<Found>;
   expect(peak.rows.length).toBe(2 * scale.peak.length);
   expect(peak.flopsPerSecond).toBeGreaterThan(0);
   expect(unet.firstLoad.packedBytes).toBeGreaterThan(0);
@@ -68,11 +69,31 @@ test("bench --smoke measures every group, says how much disk it takes and leaves
   expect(text.rows.map(({ ours }) => ours.seconds.length)).toEqual(scale.text.map((one) => one.repeats));
   expect(nano.rows.map(({ ours }) => ours.seconds.length)).toEqual(scale.nano.map((one) => one.repeats));
   expect(nano.cold.seconds.length).toBe(scale.coldRuns);
+  expect(scaling.step.seconds.length).toBe(scale.step.repeats);
+  // Without an MPI library it says what to install instead.
+  if (scaling.allreduce === undefined) expect(scaling.absent).toContain("openmpi");
+  else expect(scaling.allreduce.samples.map(({ bytes }) => bytes)).toEqual(scale.sums.bytes);
+  for (const { nodes } of scaling.expected) {
+    expect(nodes.map((one) => one.nodes)).toEqual(NODES);
+    expect(nodes[0]!.efficiency).toBeCloseTo(1, 9);
+    for (const { efficiency, efficiencyAfter } of nodes) {
+      expect(efficiency).toBeLessThan(1 + 1e-9);
+      expect(efficiencyAfter).toBeLessThan(efficiency + 1e-9);
+    }
+  }
 
   const lines = linesOf(found);
   const names = [...scale.unet, ...scale.movq, ...scale.text, ...scale.nano].map((one) => one.name);
   for (const name of names) expect(lines.join("\n")).toContain(name);
   expect(lines.filter((line) => /NaN|undefined|Infinity/.test(line))).toEqual([]);
+});
+
+test("bench scaling says what is missing where there is no mpirun", { timeout: 5 * MINUTES }, () => {
+  const args = [main, "scaling", "--smoke", "--folder", newFolder()];
+  const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8", env: { PATH: "" } });
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/no sums of two processes: spawn mpirun ENOENT; install Open MPI/);
+  expect(stdout).toContain("of gradients in buckets of 8.00 MB");
 });
 
 test("bench ends with 130 on Ctrl-C and leaves nothing", { timeout: 2 * MINUTES }, async () => {

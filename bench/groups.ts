@@ -7,6 +7,7 @@ import { median } from "./measure.ts";
 import { type Cold, coldStarts } from "./nano.ts";
 import { visitOurs } from "./processes.ts";
 import type { Scale } from "./scale.ts";
+import { type Scaling, scaling } from "./scaling/measure.ts";
 import { partSize, writePart } from "./weights.ts";
 
 /** What a run of the program found; a group that was not asked for is absent. */
@@ -16,6 +17,7 @@ export interface Found {
   movq?: Comparison<"movq">;
   text?: Comparison<"text">;
   nano?: Comparison<"nano"> & { readonly cold: Cold };
+  scaling?: Scaling;
 }
 
 export type GroupName = keyof Found;
@@ -38,6 +40,7 @@ export const GROUPS: { readonly [G in GroupName]: Group<G> } = {
   movq: { diskBytes: (scale) => (HALF + SINGLE) * partSize(scale, "movq"), run: movq },
   text: { diskBytes: (scale) => HALF * partSize(scale, "text_encoder"), run: text },
   nano: { diskBytes: () => SCRATCH_BYTES, run: nano },
+  scaling: { diskBytes: () => 0, run: scaling },
 };
 
 async function peak({ scale, scratch, model, threads, tell, signal }: Context) {

@@ -19,6 +19,7 @@ const INPUTS: {
   readonly [K in Kind]: (c: Cases[K], scale: Scale, key: Key) => Readonly<Record<string, Tensor>>;
 } = {
   peak: () => ({}),
+  step: () => ({}),
   unet: ({ batch, width, height, tokens }, { configs }, key) => ({
     sample: normal(foldIn(key, 0), [batch, 4, height / CELL, width / CELL]),
     hidden: normal(foldIn(key, 1), [batch, tokens, configs.unet["encoder_hid_dim"] as number]),

@@ -1,3 +1,5 @@
+import type { GradientSize } from "../src/mpi/mod.ts";
+
 /** What one process is asked to measure; the same words go to ours and to `peer.py`. */
 
 /** A U-Net pass of one size. */
@@ -45,7 +47,18 @@ export type PeakCase =
   | { readonly name: string; readonly op: "product"; readonly side: number }
   | { readonly name: string; readonly op: "convolution"; readonly channels: number; readonly side: number };
 
+/** Training steps of the embedded model's U-Net. */
+export interface StepCase {
+  readonly name: string;
+  readonly batch: number;
+  /** Latent cells along a side. */
+  readonly side: number;
+  readonly tokens: number;
+  readonly repeats: number;
+}
+
 export interface Cases {
+  step: StepCase;
   peak: PeakCase;
   unet: UNetCase;
   movq: MovqCase;
@@ -121,7 +134,16 @@ export interface TextResult extends Timed, Footprint, Work {
 
 export interface NanoResult extends Timed {}
 
+export interface StepResult extends Timed {
+  readonly batch: number;
+  /** Floating point operations of the forward pass. */
+  readonly forwardFlops: number;
+  /** Every trained tensor and its number of values. */
+  readonly gradients: readonly GradientSize[];
+}
+
 export interface Results {
+  step: StepResult;
   peak: PeakResult;
   unet: UNetResult;
   movq: MovqResult;

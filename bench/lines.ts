@@ -2,6 +2,7 @@ import type { Comparison, Row } from "./compare.ts";
 import { type Found, type GroupName, perStepSeconds } from "./groups.ts";
 import type { Footprint, Kind, Work } from "./jobs.ts";
 import { median } from "./measure.ts";
+import { scalingLines } from "./scaling/lines.ts";
 
 /** Text for one group; `all` has the peak if it was measured. */
 type Lines<G extends GroupName> = (found: NonNullable<Found[G]>, all: Found) => string[];
@@ -49,6 +50,7 @@ const LINES: { readonly [G in GroupName]: Lines<G> } = {
     `  cold, the whole command line: ${s(median(cold.seconds))}${cold.diffusersSeconds === undefined ? "" : `; a Python process with diffusers ${s(median(cold.diffusersSeconds))}, ratio ${(median(cold.diffusersSeconds) / median(cold.seconds)).toFixed(2)}`}`,
     ...failureLine(failure),
   ],
+  scaling: scalingLines,
 };
 
 /** All groups that were measured, as lines. */

@@ -1,4 +1,4 @@
-import type { MovqCase, NanoCase, PeakCase, TextCase, UNetCase } from "./jobs.ts";
+import type { MovqCase, NanoCase, PeakCase, StepCase, TextCase, UNetCase } from "./jobs.ts";
 
 /** How large the measured models and pictures are. */
 export interface Scale {
@@ -10,6 +10,9 @@ export interface Scale {
   readonly movq: readonly MovqCase[];
   readonly text: readonly TextCase[];
   readonly nano: readonly NanoCase[];
+  readonly step: StepCase;
+  /** Sums of two processes: sizes, and how often each. */
+  readonly sums: { readonly bytes: readonly number[]; readonly repeats: number };
   /** Whole command lines of the cold measurement. */
   readonly coldRuns: number;
 }
@@ -52,6 +55,8 @@ export function fullScale(large: boolean): Scale {
     ],
     text: [{ name: "2 layers, 77 tokens", tokens: 77, repeats: 5 }],
     nano: [nanoCase(25, 5)],
+    step: { name: "batch 64 of 8x8 latents", batch: 64, side: 8, tokens: 32, repeats: 10 },
+    sums: { bytes: [4, 12, 16, 18, 20, 22, 24, 26].map((power) => 2 ** power), repeats: 20 },
     coldRuns: 5,
   };
 }
@@ -80,6 +85,8 @@ export function smokeScale(): Scale {
     movq: [movqCase("decode", 64, 1), movqCase("encode", 64, 1)],
     text: [{ name: "2 layers, 7 tokens", tokens: 7, repeats: 2 }],
     nano: [nanoCase(3, 1)],
+    step: { name: "batch 2 of 8x8 latents", batch: 2, side: 8, tokens: 7, repeats: 2 },
+    sums: { bytes: [16, 2 ** 16, 2 ** 22], repeats: 2 },
     coldRuns: 1,
   };
 }

@@ -8,6 +8,7 @@ import type { FromVisit } from "./processes.ts";
 import { visitMovq } from "./visits/movq.ts";
 import { visitNano } from "./visits/nano.ts";
 import { visitPeak } from "./visits/peak.ts";
+import { visitStep } from "./visits/step.ts";
 import { visitText } from "./visits/text.ts";
 import { visitUNet } from "./visits/unet.ts";
 
@@ -17,6 +18,7 @@ const VISITS: { readonly [K in Kind]: Visit<K> } = {
   movq: visitMovq,
   text: visitText,
   nano: visitNano,
+  step: visitStep,
 };
 
 process.once("message", async (job: Job) => {

@@ -1,0 +1,73 @@
+import { join } from "node:path";
+import { product } from "../../src/base/mod.ts";
+import { openPart, readTensor } from "../../src/checkpoint/mod.ts";
+import { graphFlops, parametersOf } from "../../src/graph/mod.ts";
+import { bindUNet } from "../../src/pipelines/mod.ts";
+import { foldIn, type Key, keyOf, normal } from "../../src/random/mod.ts";
+import { startEngine } from "../../src/runtime/mod.ts";
+import { cast, float32, type Tensor } from "../../src/tensor/mod.ts";
+import { decaysMatrices, diffusionGraph, openTrainer } from "../../src/train/mod.ts";
+import type { StepCase, StepResult, Visit } from "../jobs.ts";
+import { repeated } from "../measure.ts";
+
+const OPTIMIZER = {
+  betas: [0.9, 0.99],
+  epsilon: 1e-8,
+  weightDecay: 0.01,
+  decays: decaysMatrices,
+  clip: 1,
+  halfLives: [10_000],
+} as const;
+
+/** Training steps of the model's U-Net as the trainer makes them, on noise. */
+export const visitStep: Visit<"step"> = async (job, tell) => {
+  const { config, part } = bindUNet(await openPart(join(job.model, "unet")));
+  const results: StepResult[] = [];
+  for (const one of job.cases) {
+    tell(one.name);
+    const { batch, side, tokens } = one;
+    const shape = { batch, height: side, width: side, contextLength: tokens };
+    const graph = diffusionGraph(config, shape, "diffusers");
+    const parameters = new Map<string, Tensor>();
+    for (const { name } of parametersOf(graph)) {
+      parameters.set(name, cast(await readTensor(part.entries.get(name)!), "float32"));
+    }
+    await using engine = await startEngine({ device: "cpu", threads: job.threads });
+    const trainer = await openTrainer({
+      engine,
+      trained: [...parameters.keys()],
+      optimizer: OPTIMIZER,
+      state: { updates: 0, samples: 0, parameters },
+      passes: [],
+    });
+    const program = await trainer.prepare("step", graph);
+    const feeds = feedsOf(one, config.inChannels, config.encoderHidDim, keyOf(1));
+    const step = () => trainer.step(program, [feeds], { learningRate: 1e-6, samples: batch });
+    await step();
+    results.push({
+      name: one.name,
+      batch,
+      seconds: await repeated(one.repeats, step),
+      forwardFlops: graphFlops(graph),
+      gradients: [...parameters].map(([name, { shape }]) => ({ name, size: product(shape) })),
+    });
+  }
+  return results;
+};
+
+function feedsOf({ batch, side, tokens }: StepCase, channels: number, width: number, key: Key) {
+  const filled = (shape: readonly number[], value: number) =>
+    float32(shape, new Float32Array(product(shape)).fill(value));
+  return {
+    sample: normal(foldIn(key, 0), [batch, channels, side, side]),
+    target: normal(foldIn(key, 1), [batch, channels, side, side]),
+    encoder_hidden_states: normal(foldIn(key, 2), [batch, tokens, width]),
+    timesteps: float32(
+      [1, batch],
+      Array.from({ length: batch }, (_, i) => Math.floor((1000 * i) / batch)),
+    ),
+    mask_bias: filled([batch, 1, 1, tokens], 0),
+    pool_weights: filled([batch, 1, tokens], 1 / tokens),
+    loss_weights: filled([batch], 1),
+  };
+}
