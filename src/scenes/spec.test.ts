@@ -7,6 +7,7 @@ import {
   NANO_SCENES,
   type SceneKind,
   type SceneSpec,
+  type Split,
 } from "./spec.ts";
 import { readSubjects } from "./subjects.node.ts";
 
@@ -98,4 +99,24 @@ test("isHeldOutPair does not care for order and takes about one in twenty", () =
   }
   expect(held / pairs).toBeGreaterThan(0.045);
   expect(held / pairs).toBeLessThan(0.055);
+});
+
+test("drawSpec finds pairs in short lists, and says where there is none", () => {
+  const draw = (list: typeof subjects, split: Split, kind: SceneKind, i = 0) => {
+    const kinds = { single: 0, relation: 0, count: 0, grid: 0, [kind]: 1 };
+    return drawSpec(foldIn(keyOf(1), i), list, { ...NANO_SCENES, split, kinds });
+  };
+  const few = subjects.slice(0, 12);
+  for (let i = 0; i < 200; i++) {
+    const [a, b] = codesOf(draw(few, "held-out-combinations", "relation", i));
+    expect(isHeldOutPair(a!, b!)).toBe(true);
+  }
+  for (const [list, split] of [
+    [subjects.slice(0, 1), "train"],
+    [few, "held-out-subjects"],
+    [[], "train"],
+  ] as const) {
+    expect(() => draw(list, split, "relation")).toThrow("has nothing for this kind of scene");
+  }
+  expect(() => draw([], "train", "single")).toThrow("has nothing for this kind of scene");
 });

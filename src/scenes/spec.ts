@@ -1,4 +1,4 @@
-import { clamp } from "../base/mod.ts";
+import { clamp, KandinskyError } from "../base/mod.ts";
 import { type Draws, drawsOf, type Key } from "../random/mod.ts";
 import { type Background, COLOURED } from "./backgrounds.ts";
 import { STYLES, type StyleName } from "./styles.ts";
@@ -83,7 +83,8 @@ function hash(text: string): number {
 
 /**
  * The scene of a key: the same on every machine. Of the split `held-out-combinations` every relation is a held-out
- * pair and every other scene stands on a background held out for its subject.
+ * pair and every other scene stands on a background held out for its subject. Throws `option_invalid` where the subjects
+ * hold nothing of the kind, as a list of one holds no pair.
  */
 export function drawSpec(key: Key, subjects: readonly Subject[], options: SceneOptions): SceneSpec {
   const draws = drawsOf(key);
@@ -95,28 +96,52 @@ export function drawSpec(key: Key, subjects: readonly Subject[], options: SceneO
   );
   const pool = subjects.filter((subject) => subject.heldOut === (split === "held-out-subjects"));
   const relation = kind === "relation" ? draws.pick(RELATIONS) : undefined;
-  const isWanted = split === "held-out-combinations";
-  const onOwn = isWanted && relation === undefined;
-  const first = draws.pick(
-    onOwn ? pool.filter(({ code }) => COLOURED.some((name) => isHeldOutBackground(code, name))) : pool,
-  ).code;
-  const second =
-    relation === undefined
-      ? undefined
-      : draws.pick(pool.filter(({ code }) => code !== first && isHeldOutPair(first, code) === isWanted)).code;
-  const codes = second === undefined ? [first] : [first, second];
-  const background = drawBackground(draws, codes, onOwn, white);
+  const isKept = split === "held-out-combinations";
+  const codes = relation === undefined ? [drawAlone(draws, pool, isKept)] : drawPair(draws, pool, isKept);
+  const background = drawBackground(draws, codes, isKept && relation === undefined, white);
   const count = kind === "count" ? draws.whole(2, 4) : kind === "grid" ? 9 : codes.length;
   const places = PLACES[kind](draws, count, relation);
   return {
     kind,
     style,
     background,
-    subjects: places.map((place, i) => ({ code: codes[i] ?? first, ...place })),
+    subjects: places.map((place, i) => ({ code: codes[i] ?? codes[0]!, ...place })),
     relation,
     count,
     told: { style: draws.chance(tellStyle), white: draws.chance(0.3) },
   };
+}
+
+function drawAlone(draws: Draws, pool: readonly Subject[], isKept: boolean): string {
+  const fitting = isKept
+    ? pool.filter(({ code }) => COLOURED.some((name) => isHeldOutBackground(code, name)))
+    : pool;
+  if (fitting.length === 0) throw nothingToDraw("subject");
+  return draws.pick(fitting).code;
+}
+
+function drawPair(draws: Draws, pool: readonly Subject[], isKept: boolean): string[] {
+  if (pool.length === 0) throw nothingToDraw("subject");
+  const partnersOf = (first: string) =>
+    pool.filter(({ code }) => code !== first && isHeldOutPair(first, code) === isKept);
+  let first = draws.pick(pool).code;
+  let partners = partnersOf(first);
+  if (partners.length === 0) {
+    // In a short list a subject may have none; looking through all of them is left for that case.
+    const paired = pool.filter(({ code }) => partnersOf(code).length > 0);
+    if (paired.length === 0) throw nothingToDraw("pair of subjects");
+    first = draws.pick(paired).code;
+    partners = partnersOf(first);
+  }
+  return [first, draws.pick(partners).code];
+}
+
+function nothingToDraw(what: string): KandinskyError {
+  return new KandinskyError("option_invalid", {
+    what: "the list of subjects has nothing for this kind of scene",
+    seen: `no ${what} of this split`,
+    hint: "take a longer list, another split, or give this kind of scene no weight",
+  });
 }
 
 function drawBackground(draws: Draws, codes: readonly string[], heldOut: boolean, white: number): Background {

@@ -1,0 +1,148 @@
+import { foldIn, type Key } from "../random/mod.ts";
+import {
+  drawSpec,
+  type Language,
+  NANO_SCENES,
+  promptOf,
+  type SceneKind,
+  type SceneSpec,
+  type Split,
+  type Subject,
+  squareAt,
+} from "../scenes/mod.ts";
+import type { Verdict } from "./judge.ts";
+import { type Rate, rateOf } from "./rate.ts";
+
+/** What a model is asked, and what its picture is judged by. */
+export interface Question {
+  readonly group: Group;
+  readonly language: Language;
+  readonly prompt: string;
+  /** Seed of the picture. */
+  readonly seed: number;
+  readonly spec: SceneSpec;
+}
+
+interface Asked {
+  readonly kind: SceneKind;
+  readonly split: Split;
+  /** Whether every picture has a coloured background. */
+  readonly coloured: boolean;
+}
+
+/** Groups of questions besides `subject`, each a kind of scene. */
+const ASKED = {
+  background: { kind: "single", split: "train", coloured: true },
+  count: { kind: "count", split: "train", coloured: false },
+  relation: { kind: "relation", split: "train", coloured: false },
+  grid: { kind: "grid", split: "train", coloured: false },
+  "held-out background": { kind: "single", split: "held-out-combinations", coloured: true },
+  "held-out pair": { kind: "relation", split: "held-out-combinations", coloured: false },
+} as const satisfies Readonly<Record<string, Asked>>;
+
+/** Every group of questions. */
+export type Group = "subject" | keyof typeof ASKED;
+
+/** The names of all groups. */
+export const GROUPS: readonly Group[] = ["subject", ...(Object.keys(ASKED) as (keyof typeof ASKED)[])];
+
+export interface QuestionOptions {
+  /** The model's subjects. */
+  readonly subjects: readonly Subject[];
+  readonly languages: readonly Language[];
+  /** One picture of every subject in every language for each. */
+  readonly seeds: readonly number[];
+  /** Scenes of every other group, shared out among the languages in turn. */
+  readonly scenes: number;
+  readonly key: Key;
+}
+
+/**
+ * The questions of an evaluation: every subject alone on white, in its own style, in every language and with every seed;
+ * and scenes of each other group, in the styles of the subjects' list.
+ */
+export function questionsOf({ subjects, languages, seeds, scenes, key }: QuestionOptions): Question[] {
+  const byCode = new Map(subjects.map((subject) => [subject.code, subject]));
+  const ask = (group: Group, language: Language, seed: number, spec: SceneSpec): Question => ({
+    ...{ group, language, seed, spec },
+    prompt: promptOf(spec, byCode, language),
+  });
+  const alone = languages.flatMap((language) =>
+    seeds.flatMap((seed) => subjects.map((subject) => ask("subject", language, seed, aloneOnWhite(subject)))),
+  );
+  const styles = Object.fromEntries(subjects.map(({ style }) => [style, 1]));
+  const others = Object.entries(ASKED).flatMap(([group, { kind, split, coloured }], g) =>
+    Array.from({ length: scenes }, (_, i) => {
+      const kinds = { single: 0, relation: 0, count: 0, grid: 0, [kind]: 1 };
+      const options = {
+        ...NANO_SCENES,
+        split,
+        kinds,
+        styles,
+        tellStyle: 1,
+        ...(coloured ? { white: 0 } : {}),
+      };
+      const spec = drawSpec(foldIn(foldIn(key, g), i), subjects, options);
+      return ask(group as Group, languages[i % languages.length]!, seeds[i % seeds.length]!, spec);
+    }),
+  );
+  return [...alone, ...others];
+}
+
+function aloneOnWhite({ code, style }: Subject): SceneSpec {
+  return {
+    kind: "single",
+    style,
+    background: "white",
+    subjects: [{ code, ...squareAt(0.5, 0.5, 0.82) }],
+    relation: undefined,
+    count: 1,
+    told: { style: true, white: false },
+  };
+}
+
+/** A question with what its picture showed. */
+export interface Answered {
+  readonly question: Question;
+  readonly verdict: Verdict;
+}
+
+/** What the answers to a group of questions in one language come to. */
+export interface Summary {
+  readonly group: Group;
+  /** `all` joins the languages. */
+  readonly language: Language | "all";
+  /** The right subject nearest, and among the nearest five; of scenes with one subject. */
+  readonly first: Rate;
+  readonly five: Rate;
+  readonly background: Rate;
+  readonly count: Rate;
+  readonly relation: Rate;
+  readonly grid: Rate;
+}
+
+/** Rates by group and language, and of each group over all languages. */
+export function summarise(answers: readonly Answered[]): Summary[] {
+  return GROUPS.flatMap((group) => {
+    const mine = answers.filter(({ question }) => question.group === group);
+    const languages = [...new Set(mine.map(({ question }) => question.language))];
+    const rows: (Language | "all")[] = mine.length === 0 ? [] : ["all", ...languages];
+    return rows.map((language) => {
+      const verdicts = mine
+        .filter(({ question }) => language === "all" || question.language === language)
+        .map(({ verdict }) => verdict);
+      const within = (limit: number) =>
+        rateOf(verdicts.map(({ rank }) => (rank === undefined ? undefined : rank < limit)));
+      return {
+        group,
+        language,
+        first: within(1),
+        five: within(5),
+        background: rateOf(verdicts.map(({ background }) => background)),
+        count: rateOf(verdicts.map(({ count }) => count)),
+        relation: rateOf(verdicts.map(({ relation }) => relation)),
+        grid: rateOf(verdicts.map(({ grid }) => grid)),
+      };
+    });
+  });
+}
