@@ -1,4 +1,4 @@
-import { KandinskyError } from "../../src/base/mod.ts";
+import { KandinskyError, parseBytes } from "../../src/base/mod.ts";
 
 /** Reads the text of an option's value; throws `option_invalid` naming the option. */
 type Parser<T> = (raw: string) => T;
@@ -16,6 +16,15 @@ export function whole(flag: string): Parser<number> {
   return (raw) => {
     if (/^\d+$/.test(raw) && Number(raw) >= 1) return Number(raw);
     throw unreadable(flag, raw, "a whole number from 1");
+  };
+}
+
+/** Bytes with their unit: "8G", "8GiB", "8GB", "500M". */
+export function bytes(flag: string): Parser<number> {
+  return (raw) => {
+    const value = parseBytes(raw);
+    if (value !== undefined && value > 0) return value;
+    throw unreadable(flag, raw, "bytes with a unit, such as 8G, 8GB or 500M");
   };
 }
 

@@ -1,10 +1,11 @@
 import { product } from "../base/mod.ts";
-import { type Graph, graphFlops, peakActivationBytes } from "../graph/mod.ts";
+import { type Graph, graphFlops, nodesOf, peakActivationBytes } from "../graph/mod.ts";
 import { movqDecoderGraph, t5Graph, textProjectionGraph, unetGraph } from "../models/mod.ts";
 import { chunkAttention, runPasses, splitGraph, stripeMaps } from "../passes/mod.ts";
-import { ITEM_SIZE } from "../tensor/mod.ts";
+import { type DType, ITEM_SIZE } from "../tensor/mod.ts";
 import type { OpenedModel } from "./model.node.ts";
 import { MAX_STRIPE_BYTES } from "./movq-runner.node.ts";
+import { type BoundPart, entryOf } from "./packing.node.ts";
 import { MAX_SCORE_BYTES } from "./passes.node.ts";
 import { foldPart } from "./program.node.ts";
 import { rangesOf } from "./t5-runner.node.ts";
@@ -20,6 +21,10 @@ export interface StageReport {
   readonly flops: number;
   /** Bytes of the float32 weights that are loaded at once in this stage. */
   readonly weightBytes: number;
+  /** Bytes of all its weights in the types in which the model's files hold them. */
+  readonly storedBytes: number;
+  /** Bytes of the largest weight that is widened at its use, if weights are used as stored; 0 where none is. */
+  readonly widenedBytes: number;
   /** The most bytes of its own that the engine takes for inputs and intermediate values (see the README). */
   readonly activationBytes: number;
 }
@@ -30,63 +35,89 @@ export interface WorkSize {
   readonly height: number;
   readonly batch: number;
   readonly steps: number;
+  /** With guidance or without; by default costs of both are told. */
+  readonly guided?: boolean;
 }
 
 /**
  * What each stage costs for texts of 128 tokens, from the graphs and the shapes of the weights. The graphs are cut
  * as the runners cut them; blocked layouts are left out, which hold the same bytes and do about a tenth less work.
  */
-export function stageCosts(model: OpenedModel, { width, height, batch, steps }: WorkSize): StageReport[] {
+export function stageCosts(model: OpenedModel, size: WorkSize): StageReport[] {
   const { text, unet, movq, info } = model;
+  const { width, height, batch, steps, guided } = size;
   const cells = { height: height / info.cell, width: width / info.cell };
   const encoders = rangesOf(text.part, text.config).map((range) =>
-    costsOf(t5Graph(text.config, batch, MAX_TOKENS, range), ARENA_SHARE),
+    costsOf(text.part, t5Graph(text.config, batch, MAX_TOKENS, range), inArena),
   );
   const unetHalves = (rows: number) => {
     const shape = { batch: rows, ...cells, contextLength: MAX_TOKENS, steps };
     const graph = runPasses(unetGraph(unet.config, shape), [chunkAttention(MAX_SCORE_BYTES)]);
     const { prologue, body } = splitGraph(foldPart(graph, unet.part).graph, ["sample", "step"]);
-    return { prologue: costsOf(prologue, ARENA_SHARE), body: costsOf(body, ARENA_SHARE) };
+    const [before, during] = [prologue, body].map((half) => costsOf(unet.part, half, inArena));
+    return { prologue: before!, body: during! };
   };
-  const guided = unetHalves(2 * batch);
-  const projection = costsOf(textProjectionGraph(unet.config, 2 * batch, MAX_TOKENS), ARENA_SHARE);
+  const rows = guided === false ? batch : 2 * batch;
+  const most = unetHalves(rows);
+  const projection = costsOf(unet.part, textProjectionGraph(unet.config, rows, MAX_TOKENS), inArena);
   const decoder = runPasses(movqDecoderGraph(movq.config, { batch: 1, ...cells }), [
     stripeMaps(MAX_STRIPE_BYTES, cells.height),
     chunkAttention(MAX_SCORE_BYTES),
   ]);
   return [
     { stage: "encode", ...inTurn(encoders) },
-    { stage: "prepare", ...inTurn([projection, guided.prologue]) },
-    { stage: "step", ...unetHalves(batch).body },
-    { stage: "guided step", ...guided.body },
-    { stage: "decode", ...costsOf(foldPart(decoder, movq.part).graph, HEAP_SHARE) },
+    { stage: "prepare", ...inTurn([projection, most.prologue]) },
+    ...(guided === true
+      ? []
+      : [{ stage: "step" as const, ...(guided === false ? most : unetHalves(batch)).body }]),
+    ...(guided === false ? [] : [{ stage: "guided step" as const, ...most.body }]),
+    { stage: "decode", ...costsOf(movq.part, foldPart(decoder, movq.part).graph, inHeap) },
   ];
 }
 
 type Costs = Omit<StageReport, "stage">;
 
 /** What a loaded program takes beside its values. */
-const SESSION_BYTES = 36e6;
+export const SESSION_BYTES = 36e6;
 /** Memory taken for each byte of values that live at once: in the runtime's arena, whose blocks double, ... */
-const ARENA_SHARE = 3.5;
-/** ... and in the heap of a program that is loaded without the arena. */
+export const ARENA_SHARE = 3.5;
+/** ... and in the heap of a program that is loaded without the arena, where what is beyond this is given back at once. */
 const HEAP_SHARE = 1.7;
+const HEAP_BYTES = 1.2e9;
 
-function costsOf(graph: Graph, share: number): Costs {
-  const weights = graph.nodes.filter(({ op }) => op === "parameter");
+type Share = (liveBytes: number) => number;
+const inArena: Share = (live) => ARENA_SHARE * live;
+const inHeap: Share = (live) => HEAP_SHARE * Math.min(live, HEAP_BYTES) + Math.max(0, live - HEAP_BYTES);
+
+function costsOf(part: BoundPart, graph: Graph, taken: Share): Costs {
+  const weights = nodesOf(graph, "parameter").map(({ attributes: { name, shape } }) => {
+    const size = product(shape);
+    return { wide: size * ITEM_SIZE.float32, stored: size * ITEM_SIZE[storedType(part, name)] };
+  });
+  const sum = (key: "wide" | "stored") => weights.reduce((all, weight) => all + weight[key], 0);
   return {
     flops: graphFlops(graph),
     // Whatever type a weight is stored in, it is float32 when it is used.
-    weightBytes: weights.reduce((sum, { shape }) => sum + product(shape) * ITEM_SIZE.float32, 0),
-    activationBytes: SESSION_BYTES + share * peakActivationBytes(graph),
+    weightBytes: sum("wide"),
+    storedBytes: sum("stored"),
+    widenedBytes: Math.max(0, ...weights.map(({ wide, stored }) => (stored < wide ? wide : 0))),
+    activationBytes: SESSION_BYTES + taken(peakActivationBytes(graph)),
   };
+}
+
+/** The type in which a weight is stored, or the first that a folded one is made of: its name begins with it. */
+function storedType(part: BoundPart, name: string): DType {
+  return entryOf(part, name.split("#")[0]!).dtype;
 }
 
 /** Graphs that run one after the other: their work adds up, their memory does not. */
 function inTurn(runs: readonly Costs[]): Costs {
+  const most = (key: keyof Costs) => Math.max(...runs.map((costs) => costs[key]));
   return {
     flops: runs.reduce((sum, { flops }) => sum + flops, 0),
-    weightBytes: Math.max(...runs.map(({ weightBytes }) => weightBytes)),
-    activationBytes: Math.max(...runs.map(({ activationBytes }) => activationBytes)),
+    weightBytes: most("weightBytes"),
+    storedBytes: runs.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+    widenedBytes: most("widenedBytes"),
+    activationBytes: most("activationBytes"),
   };
 }

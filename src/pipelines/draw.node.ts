@@ -49,6 +49,8 @@ export interface Run {
   /** Pictures that are done, by index; grows. */
   readonly done: Set<number>;
   readonly resume: RunState | undefined;
+  /** Whether programs stay loaded for the next pictures, or each makes room for the next stage. */
+  readonly keepsLoaded: boolean;
 }
 
 /** Draws some pictures of a job together. */
@@ -107,6 +109,7 @@ export async function* drawGroup(
     since = performance.now();
   }
   await prepared.release();
+  if (!run.keepsLoaded) await running.unet.unload();
 
   for (const [k, picture] of group.entries()) {
     yield { type: "stage", stage: "decode", pictures: [picture.index] };
@@ -123,6 +126,7 @@ export async function* drawGroup(
       state: { fingerprint: info.fingerprint, job, done: [...done] },
     };
   }
+  if (!run.keepsLoaded) await running.movq.unload();
 }
 
 /** The texts of a group, and behind them those that are mixed into each. */

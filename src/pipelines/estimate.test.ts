@@ -4,7 +4,7 @@ import { KandinskyError } from "../base/mod.ts";
 import { graphFlops } from "../graph/mod.ts";
 import { movqDecoderGraph, t5Graph, textProjectionGraph, unetGraph } from "../models/mod.ts";
 import { stageCosts } from "./costs.node.ts";
-import { estimateJob } from "./estimate.node.ts";
+import { estimateJob, planIfLarge } from "./estimate.node.ts";
 import { inspectModel } from "./inspect.node.ts";
 import { Kandinsky3 } from "./kandinsky3.node.ts";
 import { EMBEDDED_MODEL, openModel } from "./model.node.ts";
@@ -49,7 +49,7 @@ test("inspectModel counts the parameters that the files hold", async () => {
 test("estimateJob bounds small work without an engine", async () => {
   const model = await openModel(EMBEDDED_MODEL);
   const job = await (await Kandinsky3.load()).resolve({ prompt: "x", seed: 0 });
-  const { seconds } = await estimateJob(model, job, noEngine);
+  const { seconds } = await estimateJob(model, job, await planIfLarge(model, job, {}), noEngine);
   const stages = stageCosts(model, { width: 64, height: 64, batch: 1, steps: 25 });
   const work = stages.reduce((sum, { stage, flops }) => {
     return sum + flops * (stage === "guided step" ? 25 : stage === "step" ? 0 : 1);
@@ -59,16 +59,16 @@ test("estimateJob bounds small work without an engine", async () => {
 });
 
 test.each([
-  ["a size", { width: 64_000, height: 32_000 }, /^\d+x\d+ fits$/],
+  ["a size", { width: 64_000, height: 32_000 }, /^\d+x\d+ fits with the U-Net in float(32|16)$/],
   [
     "a joint batch",
     { count: 10_000, batchText: "joint" as const, width: 512, height: 512 },
     /pictures at once fit$/,
   ],
-])("estimateJob refuses %s beyond memory and says what fits", async (_, request, hint) => {
+])("planIfLarge refuses %s beyond memory and says what fits", async (_, request, hint) => {
   const model = await openModel(EMBEDDED_MODEL);
   const job = await (await Kandinsky3.load()).resolve({ prompt: "x", seed: 0, ...request });
-  const error = await estimateJob(model, job, noEngine).catch((reason: unknown) => reason);
+  const error = await planIfLarge(model, job, {}).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(KandinskyError);
   const { code, parts } = error as KandinskyError;
   expect(code).toBe("memory_exceeded");

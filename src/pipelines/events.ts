@@ -1,6 +1,8 @@
 import type { SamplerState } from "../diffusion/mod.ts";
 import type { Picture, PictureMetadata } from "../image/mod.ts";
+import type { MemoryPeak } from "../runtime/mod.ts";
 import type { Job, PictureJob } from "./job.ts";
+import type { JobPlan } from "./plan-job.node.ts";
 
 /** What a run is busy with. */
 export type Stage = "load" | "read" | "encode" | "prepare" | "denoise" | "decode";
@@ -37,6 +39,10 @@ export interface RunState {
 export type GenerateEvent =
   | { readonly type: "start"; readonly job: Job }
   | ({ readonly type: "notice" } & Notice)
+  /** How the job will run; small ones have no plan. */
+  | { readonly type: "plan"; readonly plan: JobPlan }
+  /** The most memory that this process and the engine's took, at the end; absent where the system does not tell. */
+  | ({ readonly type: "memory" } & MemoryPeak)
   /** A packed copy of a model part is written once: `bytes` in all. */
   | {
       readonly type: "pack";

@@ -1,11 +1,11 @@
 import { randomInt } from "node:crypto";
 import { KandinskyError } from "../base/mod.ts";
 import { PROFILES } from "../diffusion/mod.ts";
-import { type Device, startEngine } from "../runtime/mod.ts";
+import { type Device, startEngine, watchMemory } from "../runtime/mod.ts";
 import type { LoraChoice } from "./adapt.node.ts";
 import { ladderOf } from "./denoise.node.ts";
 import { drawGroup, type Running } from "./draw.node.ts";
-import { type Estimate, estimateJob } from "./estimate.node.ts";
+import { type Estimate, estimateJob, planIfLarge } from "./estimate.node.ts";
 import type { GenerateEvent, Notice, RunState } from "./events.ts";
 import { type Inputs, knownPictures, type OpenFile, openInputs, openLocalFile } from "./inputs.node.ts";
 import type { Job, PictureJob } from "./job.ts";
@@ -14,6 +14,7 @@ import { EMBEDDED_MODEL, type ModelInfo, type OpenedModel, openModel } from "./m
 import { MovqRunner } from "./movq-runner.node.ts";
 import { type OnPack, PackStore } from "./packing.node.ts";
 import { passesFor } from "./passes.node.ts";
+import type { JobPlan } from "./plan-job.node.ts";
 import { countLoads } from "./program.node.ts";
 import type { PictureRequest } from "./request.ts";
 import { ResidentPrograms } from "./resident.node.ts";
@@ -37,6 +38,11 @@ export interface LoadOptions {
    * 200): ONNX Runtime does not give back all memory of a released session (its issue 25325).
    */
   readonly loadsPerEngine?: number;
+  /**
+   * Bytes of memory that a run may take, mapped weights that are read again and again included; by default what this
+   * machine, or the control group around this process, has free.
+   */
+  readonly memory?: number;
   /** Whether packed weights and encoded texts are kept beside the model (default), or removed at the end. */
   readonly cache?: boolean;
 }
@@ -73,6 +79,8 @@ export class Kandinsky3 implements AsyncDisposable {
   #running: Promise<Running> | undefined;
   #stopping: Promise<void> | undefined;
   #onPack: OnPack = () => {};
+  /** The last plan: it takes seconds to make for a large model. */
+  #planned: { readonly job: Job; readonly plan: Promise<JobPlan | undefined> } | undefined;
 
   private constructor(opened: OpenedModel, options: LoadOptions) {
     this.#opened = opened;
@@ -103,14 +111,26 @@ export class Kandinsky3 implements AsyncDisposable {
   }
 
   /**
-   * Seconds and memory that a job will take here, reckoned before it starts. Large jobs make the engine try the
-   * machine's speed. Throws `memory_exceeded`, saying what fits.
+   * Seconds that a job will take here, and how it will run, reckoned before it starts. Large jobs make the engine try
+   * the machine's speed. Throws `memory_exceeded`, saying what fits.
    */
-  estimate(job: Job): Promise<Estimate> {
-    return estimateJob(this.#opened, job, async () => (await this.#start()).engine);
+  async estimate(job: Job): Promise<Estimate> {
+    return estimateJob(this.#opened, job, await this.#plan(job), async () => (await this.#start()).engine);
   }
 
-  /** Draws; one run at a time. Throws `model_config` where `resume` is of a model with other weights. */
+  #plan(job: Job): Promise<JobPlan | undefined> {
+    if (this.#planned?.job !== job) {
+      const { memory } = this.#options;
+      const plan = planIfLarge(this.#opened, job, memory === undefined ? {} : { bytes: memory });
+      this.#planned = { job, plan };
+    }
+    return this.#planned.plan;
+  }
+
+  /**
+   * Draws; one run at a time. Throws `memory_exceeded` before any work where there is no plan for the job, and
+   * `model_config` where `resume` is of a model with other weights.
+   */
   async *generate(
     request: PictureRequest | Job,
     { signal, resume, open = openLocalFile }: GenerateOptions = {},
@@ -124,11 +144,16 @@ export class Kandinsky3 implements AsyncDisposable {
       side.push({ type: "pack", ...progress });
     };
     yield { type: "start", job };
+    const plan = await this.#plan(job);
+    if (plan !== undefined) yield { type: "plan", plan };
+    const keepsLoaded = plan?.keepsLoaded ?? true;
     yield* this.#notices(job).map((notice) => ({ type: "notice", ...notice }) as const);
     const stop = () => {
       this.#stopping = this.#stop();
     };
     signal?.addEventListener("abort", stop, { once: true });
+    const pids = [process.pid];
+    const watch = watchMemory(() => pids);
     try {
       if (signal?.aborted) throw new KandinskyError("cancelled", { what: "cancelled before the start" });
       const inputs = await openInputs(job, open);
@@ -139,11 +164,16 @@ export class Kandinsky3 implements AsyncDisposable {
         await this.#renew();
         yield { type: "stage", stage: "load", pictures };
         const running = await this.#start();
+        pids.splice(1, 1, running.engine.pid);
+        follow(running, plan);
         scene ??= yield* side.mergeInto(readScene(job, inputs, running.movq));
-        const run = { model: this.#opened, job, inputs, scene, done, resume };
+        const run = { model: this.#opened, job, inputs, scene, done, resume, keepsLoaded };
         yield* side.mergeInto(drawGroup(run, running, group));
       }
+      const peak = await watch.peak();
+      if (peak !== undefined) yield { type: "memory", ...peak };
     } finally {
+      watch.stop();
       signal?.removeEventListener("abort", stop);
     }
   }
@@ -233,6 +263,12 @@ export class Kandinsky3 implements AsyncDisposable {
     const { guidance, profile } = job;
     return off ? [...notices, { notice: "guidance-off", guidance, profile }] : notices;
   }
+}
+
+/** Tells the U-Net's runner how to keep what it loads. */
+function follow({ unet }: Running, plan: JobPlan | undefined): void {
+  const body = plan?.stages.findLast(({ part }) => part === "unet");
+  unet.use(body?.precision ?? "float32", plan?.keepsLoaded ?? true);
 }
 
 /** `prepareScene`, told where there is something to read. */

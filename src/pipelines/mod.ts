@@ -46,6 +46,8 @@ export {
   removePacked,
 } from "./packing.node.ts";
 export { passesFor } from "./passes.node.ts";
+export type { Form, PartName, Plan, PlannedStage, Precision } from "./plan.ts";
+export type { JobPlan, JobStage } from "./plan-job.node.ts";
 export { foldPart, loadFolded, loadWithCasts, type Workshop } from "./program.node.ts";
 export {
   type PrecisionPlan,

@@ -12,7 +12,7 @@ import { ResidentPrograms } from "./resident.node.ts";
 export const MAX_STRIPE_BYTES = 64e6;
 
 /** Latents of more cells than this make buffers that are better given back. */
-const ARENA_CELLS = 2048;
+export const ARENA_CELLS = 2048;
 
 interface Loaded {
   readonly key: string;
@@ -89,10 +89,11 @@ export class MovqRunner {
 
   async dispose(): Promise<void> {
     await this.#resident.dispose();
-    await this.#releaseDecoder();
+    await this.unload();
   }
 
-  async #releaseDecoder(): Promise<void> {
+  /** Releases the decoder, which the next picture loads again. */
+  async unload(): Promise<void> {
     await this.#decoder?.program.release();
     this.#decoder = undefined;
   }
@@ -100,7 +101,7 @@ export class MovqRunner {
   async #load(shape: readonly number[]): Promise<Loaded> {
     const key = shape.join();
     if (this.#decoder?.key === key) return this.#decoder;
-    await this.#releaseDecoder();
+    await this.unload();
     const [batch, , height, width] = shape as [number, number, number, number];
     const graph = runPasses(movqDecoderGraph(this.#config, { batch, height, width }), [
       stripeMaps(MAX_STRIPE_BYTES, height),

@@ -55,6 +55,7 @@ export class UNetRunner {
   readonly #passes: readonly Pass[];
   readonly #resident = new ResidentPrograms();
   #precision: Precision = "float32";
+  #keepsPrologue = true;
   #loaded: Loaded | undefined;
 
   constructor(workshop: Workshop, part: BoundPart, config: UNetConfig, passes: readonly Pass[]) {
@@ -64,9 +65,10 @@ export class UNetRunner {
     this.#passes = passes;
   }
 
-  /** How weights are kept from now on; what was loaded otherwise goes with the next batch. */
-  use(precision: Precision): void {
+  /** How weights are kept, and whether the prologue stays loaded beside the body, from the next batch on. */
+  use(precision: Precision, keepsPrologue: boolean): void {
     this.#precision = precision;
+    this.#keepsPrologue = keepsPrologue;
   }
 
   /** Encoder states [N,L,D] to contexts [N,L,C]. */
@@ -87,9 +89,12 @@ export class UNetRunner {
 
   /** Loads prologue and body where a batch of other sizes came before, and runs the prologue. */
   async prepare(inputs: UNetInputs): Promise<PreparedUNet> {
+    // Its prologue is gone.
+    if (!this.#keepsPrologue) await this.unload();
     const loaded = await this.#load(inputs);
     const fixed = fixedFeeds(inputs);
     const carried = await runPrologue(loaded.prologue, fixed);
+    if (!this.#keepsPrologue) await loaded.prologue.release();
     const { engine } = this.#workshop;
     return {
       evaluate: async (sample, index) => {

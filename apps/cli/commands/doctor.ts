@@ -1,5 +1,6 @@
 import type { CommandDefinition } from "../commands.ts";
 import { examplesOf } from "../help.ts";
+import { bytes } from "../values.ts";
 
 /** `kandinsky doctor`: tells what this machine can do. */
 export const doctor: CommandDefinition = {
@@ -9,6 +10,7 @@ export const doctor: CommandDefinition = {
       .usage(t.usage)
       .optionsGroup(text.groups.general)
       .option("--model <folder>", t.model)
+      .option("--memory <bytes>", t.memory, bytes("--memory"))
       .option("--remove-packed", t.removePacked)
       .option("--remove-texts", t.removeTexts)
       .option("--json", t.json)

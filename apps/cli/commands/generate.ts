@@ -5,7 +5,7 @@ import { DEVICES } from "../../../src/runtime/mod.ts";
 import type { CommandDefinition } from "../commands.ts";
 import { examplesOf } from "../help.ts";
 import type { Messages } from "../messages/mod.ts";
-import { interval, number, ratio, size, weighted, whole } from "../values.ts";
+import { bytes, interval, number, ratio, size, weighted, whole } from "../values.ts";
 
 const list = (names: readonly string[]) => names.join(", ");
 
@@ -17,6 +17,7 @@ export function addMachineOptions(command: Command, { generate: t, groups }: Mes
     .option("--lora <file:weight>", t.lora, loras, [])
     .option("--device <name>", t.device(list(DEVICES)))
     .option("--threads <n>", t.threads, whole("--threads"))
+    .option("--memory <bytes>", t.memory, bytes("--memory"))
     .option("--no-cache", t.cache);
 }
 

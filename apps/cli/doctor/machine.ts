@@ -1,6 +1,7 @@
 import { readFile, statfs } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { availableParallelism, cpus, freemem, release, totalmem } from "node:os";
+import { availableParallelism, cpus, release } from "node:os";
+import { memoryRoom } from "../../../src/runtime/mod.ts";
 
 /** What there is to know of this machine without trying anything. */
 export interface MachineReport {
@@ -16,13 +17,14 @@ export interface MachineReport {
 }
 
 export async function describeMachine(): Promise<MachineReport> {
+  const room = await memoryRoom();
   return {
     node: process.version,
     system: `${process.platform} ${process.arch}, ${release()}`,
     processor: cpus()[0]?.model.trim() || process.arch,
     cores: availableParallelism(),
     vector: await vectorExtensions(),
-    memory: await memory(),
+    memory: { free: room.freeBytes, total: room.totalBytes },
     runtime: await runtimeVersion(),
   };
 }
@@ -35,16 +37,6 @@ async function vectorExtensions(): Promise<string[] | undefined> {
   const text = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
   const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(text)?.[1];
   return flags?.split(/\s+/).filter((flag) => VECTOR.test(flag));
-}
-
-/** A container may have less than the machine. What Linux keeps only as a cache counts as free. */
-async function memory(): Promise<MachineReport["memory"]> {
-  const text = await readFile("/proc/meminfo", "utf8").catch(() => "");
-  const available = Number(/^MemAvailable:\s*(\d+) kB$/m.exec(text)?.[1] ?? Number.NaN) * 1024;
-  const free = Number.isNaN(available) ? freemem() : available;
-  const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY;
-  const total = Math.min(totalmem(), limit);
-  return { free: Math.min(free, total), total };
 }
 
 async function runtimeVersion(): Promise<string> {

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { KandinskyError } from "../../../src/base/mod.ts";
 import {
   EMBEDDED_MODEL,
+  type JobPlan,
   Kandinsky3,
   type ModelInfo,
   packedBytes,
@@ -17,12 +18,14 @@ import { wordError } from "../errors.ts";
 import { translate } from "../messages/phrases.ts";
 import { formatTable } from "../table.ts";
 import { detectGraphics, type GraphicsProtocol } from "../terminal/mod.ts";
-import { formatBytes } from "../units.ts";
+import { formatBytes, formatDuration } from "../units.ts";
 import { readVersion } from "../version.ts";
 import { describeDisk, describeMachine, type MachineReport } from "./machine.ts";
 
 interface DoctorOptions {
   readonly model?: string;
+  /** Bytes to plan for. */
+  readonly memory?: number;
   readonly removePacked?: boolean;
   readonly removeTexts?: boolean;
   readonly json?: boolean;
@@ -34,6 +37,12 @@ interface Kept {
   readonly files: number;
 }
 
+/** What one picture takes here, or why it cannot be drawn. */
+type PictureForecast = { readonly width: number; readonly height: number } & (
+  | { readonly error: string }
+  | { readonly seconds: number; readonly plan?: JobPlan }
+);
+
 interface DoctorReport extends MachineReport {
   readonly kandinsky: string;
   readonly devices: readonly DeviceReport[];
@@ -41,6 +50,8 @@ interface DoctorReport extends MachineReport {
   readonly model:
     | Pick<ModelInfo, "name" | "folder" | "side" | "unit" | "profile">
     | { readonly error: string };
+  /** What one picture of several sizes takes; none where the model does not load. */
+  readonly pictures: readonly PictureForecast[];
   readonly packed: Kept;
   /** Encoded prompts. */
   readonly texts: Kept;
@@ -55,7 +66,7 @@ export async function runDoctor(context: Context, command: Command): Promise<num
   const { model = EMBEDDED_MODEL, json = false } = options;
   const kinds = KEPT.filter(({ option }) => options[option] === true);
   if (kinds.length > 0) return forget(context, model, kinds, json);
-  const report = await examine(context, model);
+  const report = await examine(context, model, options.memory);
   if (json) print(context, JSON.stringify(report, undefined, 2));
   else for (const line of describe(report, context)) print(context, line);
   return 0;
@@ -94,7 +105,7 @@ async function packedOf(folder: string): Promise<Kept> {
   return { bytes: await packedBytes(folder), files: (await packedPaths(folder)).length };
 }
 
-async function examine(context: Context, folder: string): Promise<DoctorReport> {
+async function examine(context: Context, folder: string, memory: number | undefined): Promise<DoctorReport> {
   const [machine, devices, model, packed, texts, disk] = await Promise.all([
     describeMachine(),
     describeDevices(),
@@ -103,9 +114,47 @@ async function examine(context: Context, folder: string): Promise<DoctorReport> 
     textCacheSize(folder),
     describeDisk(folder).catch(() => undefined),
   ]);
+  // After the rest: it tries how fast this machine is.
+  const pictures = "error" in model ? [] : await forecast(context, folder, memory);
   const graphics = detectGraphics(context.env, context.stderr.isTTY === true);
   const film = FILM_CODEC;
-  return { kandinsky: readVersion(), ...machine, devices, model, packed, texts, disk, graphics, film };
+  return {
+    kandinsky: readVersion(),
+    ...machine,
+    devices,
+    model,
+    pictures,
+    packed,
+    texts,
+    disk,
+    graphics,
+    film,
+  };
+}
+
+/** Shares of the model's side that are forecast. */
+const FORECAST_SHARES = [1, 0.75, 0.5];
+
+async function forecast(
+  context: Context,
+  folder: string,
+  memory: number | undefined,
+): Promise<PictureForecast[]> {
+  await using model = await Kandinsky3.load({ model: folder, ...(memory === undefined ? {} : { memory }) });
+  const { side, unit } = model.info;
+  const sides = FORECAST_SHARES.map((share) => Math.max(1, Math.round((side * share) / unit)) * unit);
+  const pictures: PictureForecast[] = [];
+  for (const one of new Set(sides)) {
+    const size = { width: one, height: one };
+    try {
+      const job = await model.resolve({ prompt: "x", seed: 0, ...size });
+      pictures.push({ ...size, ...(await model.estimate(job)) });
+    } catch (error) {
+      if (!(error instanceof KandinskyError)) throw error;
+      pictures.push({ ...size, error: wordError(context, error).replace("\n ", ";") });
+    }
+  }
+  return pictures;
 }
 
 async function examineModel(context: Context, folder: string): Promise<DoctorReport["model"]> {
@@ -145,6 +194,10 @@ function describe(report: DoctorReport, { text, language }: Context): string[] {
       rows.model,
       "error" in model ? model.error : t.modelLine(model.name, model.folder, model.side, model.profile),
     ],
+    ...report.pictures.map((picture, i): [string, string] => [
+      i === 0 ? rows.picture : "",
+      wordForecast(picture, { text, language }),
+    ]),
     [rows.packed, report.packed.files === 0 ? t.none : t.packed(bytes(report.packed.bytes))],
     [rows.texts, report.texts.files === 0 ? t.none : t.texts(bytes(report.texts.bytes), report.texts.files)],
     [rows.disk, report.disk === undefined ? t.unknown : room(report.disk)],
@@ -152,4 +205,21 @@ function describe(report: DoctorReport, { text, language }: Context): string[] {
     [rows.film, t.film(report.film.codec, report.film.library, report.film.license)],
   ];
   return formatTable(lines, []);
+}
+
+function wordForecast(
+  picture: PictureForecast,
+  { text, language }: Pick<Context, "text" | "language">,
+): string {
+  const { doctor: t } = text;
+  const size = `${picture.width}x${picture.height}`;
+  if ("error" in picture) return t.noPicture(size, picture.error);
+  const time = formatDuration(picture.seconds, language);
+  const stages = picture.plan?.stages ?? [];
+  const step = stages.findLast(({ part }) => part === "unet");
+  if (step === undefined) return t.picture(size, time);
+  const bytes = Math.max(
+    ...stages.map(({ expectedBytes, weightBytes, passes }) => expectedBytes + (passes > 1 ? weightBytes : 0)),
+  );
+  return t.pictureWith(size, time, formatBytes(bytes, language), step.dtype);
 }

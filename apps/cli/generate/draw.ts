@@ -5,6 +5,7 @@ import { contactSheet, decodePicture, type Picture } from "../../../src/image/mo
 import type { GenerateEvent, Job, Kandinsky3, LoraChoice, RunState } from "../../../src/pipelines/mod.ts";
 import type { Device } from "../../../src/runtime/mod.ts";
 import { type Context, print } from "../context.ts";
+import { planTable } from "../plan-table.ts";
 import { startProgress } from "../progress.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { inlineOf } from "./inline.ts";
@@ -22,6 +23,8 @@ export interface DrawPlan {
   readonly loras: readonly LoraChoice[];
   readonly device: Device | undefined;
   readonly threads: number | undefined;
+  /** Bytes that were allowed. */
+  readonly memory: number | undefined;
   /** The stopped run that this one goes on with, and its file. */
   readonly resumed?: { readonly data: ResumeData; readonly file: string };
 }
@@ -35,9 +38,9 @@ export async function draw(context: Context, model: Kandinsky3, job: Job, plan: 
   const saved: Saved[] = [...(plan.resumed?.data.saved ?? [])];
   await checkOutputs(plan.output, job, new Set(saved.map(({ index }) => index)));
 
-  await announce(context, model, job);
+  const announced = await announce(context, model, job, plan);
   const progress = startProgress(context);
-  const tell = startTelling(context, progress, job, inlineOf(context, plan.preview && !plan.json));
+  const tell = startTelling(context, progress, job, inlineOf(context, plan.preview && !plan.json), announced);
   const emit = (event: object) => {
     if (plan.json) print(context, JSON.stringify(event));
   };
@@ -88,11 +91,24 @@ export async function draw(context: Context, model: Kandinsky3, job: Job, plan: 
 /** Work of more than this is announced. */
 const LONG_SECONDS = 120;
 
-/** Says beforehand what long work will take; throws `memory_exceeded` where it cannot be done at all. */
-async function announce({ text, language, stderr }: Context, model: Kandinsky3, job: Job): Promise<void> {
-  const { seconds, bytes } = await model.estimate(job);
-  if (seconds < LONG_SECONDS) return;
-  stderr.write(`${text.run.estimate(formatDuration(seconds, language), formatBytes(bytes, language))}\n`);
+/**
+ * Says beforehand how long work will run, and what it will take; whether there was anything to say. Throws
+ * `memory_exceeded` where it cannot be done at all.
+ */
+async function announce(
+  context: Context,
+  model: Kandinsky3,
+  job: Job,
+  { memory }: DrawPlan,
+): Promise<boolean> {
+  const { text, language, stderr } = context;
+  const { seconds, plan } = await model.estimate(job);
+  if (plan === undefined || (seconds < LONG_SECONDS && memory === undefined)) return false;
+  const bytes = (count: number) => formatBytes(count, language);
+  stderr.write(`${text.plan.heading(bytes(plan.budgetBytes))}\n`);
+  for (const line of planTable(plan, context)) stderr.write(`  ${line}\n`);
+  stderr.write(`${text.run.estimate(formatDuration(seconds, language), bytes(plan.expectedBytes))}\n`);
+  return true;
 }
 
 /** The state after a picture keeps the latents of those drawn together with it, until all of them are saved. */

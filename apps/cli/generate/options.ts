@@ -10,6 +10,8 @@ export interface MachineOptions {
   readonly lora: readonly LoraChoice[];
   readonly device?: string;
   readonly threads?: number;
+  /** Bytes. */
+  readonly memory?: number;
   /** False with --no-cache. */
   readonly cache: boolean;
 }

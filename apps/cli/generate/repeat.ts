@@ -28,19 +28,33 @@ const settingsSchema = z.object({
 /** `kandinsky repeat`. */
 export async function runRepeat(context: Context, command: Command): Promise<number> {
   const options = command.opts<MachineOptions & OutputOptions>();
-  const { output, overwrite = false, json = false, preview, cache, model, lora: loras, threads } = options;
+  const { output, overwrite = false, json = false, preview, cache, model, lora: loras } = options;
+  const { threads, memory } = options;
   const path = command.args[0]!;
   const device = deviceOf(options.device);
   const bytes = await readImage(path);
   const settings = settingsOf(bytes, path);
   const format = output === undefined ? formatOfBytes(bytes) : formatOf(undefined, output);
-  await using kandinsky = await Kandinsky3.load({ cache, loras, ...given({ model, device, threads }) });
+  await using kandinsky = await Kandinsky3.load({
+    cache,
+    loras,
+    ...given({ model, device, threads, memory }),
+  });
   checkModel(context, settings.model, kandinsky.info.name, model, path);
   compareWeights(context, settings, kandinsky.info);
   compareLoras(context, settings.loras, kandinsky.info.loras);
   const job = await kandinsky.resolve(settings.request);
   const plan = planOutput(output, format, overwrite, job.pictures.length);
-  await draw(context, kandinsky, job, { output: plan, sheet: false, json, preview, loras, device, threads });
+  await draw(context, kandinsky, job, {
+    output: plan,
+    sheet: false,
+    json,
+    preview,
+    loras,
+    device,
+    threads,
+    memory,
+  });
   return 0;
 }
 

@@ -12,15 +12,20 @@ import { readResume } from "./resume-file.ts";
 export async function runGenerate(context: Context, command: Command): Promise<number> {
   const options = command.opts<GenerateOptions>();
   if (options.resume !== undefined) return goOn(context, command, options, options.resume);
-  const { output, overwrite = false, json = false, preview, cache, model, lora: loras, threads } = options;
+  const { output, overwrite = false, json = false, preview, cache, model, lora: loras } = options;
+  const { threads, memory } = options;
   const device = deviceOf(options.device);
   const format = formatOf(options.format, output);
   const prompts = await readPrompts(command.args, options.prompts, context);
-  await using kandinsky = await Kandinsky3.load({ cache, loras, ...given({ model, device, threads }) });
+  await using kandinsky = await Kandinsky3.load({
+    cache,
+    loras,
+    ...given({ model, device, threads, memory }),
+  });
   const job = await kandinsky.resolve(requestOf(prompts, pictureOptions(options), kandinsky.info));
   const plan = planOutput(output, format, overwrite, job.pictures.length);
   const sheet = options.sheet ?? false;
-  await draw(context, kandinsky, job, { output: plan, sheet, json, preview, loras, device, threads });
+  await draw(context, kandinsky, job, { output: plan, sheet, json, preview, loras, device, threads, memory });
   return 0;
 }
 
@@ -33,6 +38,7 @@ const WITH_RESUME: ReadonlySet<string> = new Set([
   "model",
   "device",
   "threads",
+  "memory",
 ]);
 
 async function goOn(
@@ -61,7 +67,7 @@ async function goOn(
     cache: options.cache,
     model,
     loras: data.loras,
-    ...given({ device, threads }),
+    ...given({ device, threads, memory: options.memory }),
   });
   if (kandinsky.info.name !== data.model.name) {
     throw new KandinskyError("option_invalid", {
@@ -87,6 +93,7 @@ async function goOn(
     loras: data.loras,
     device,
     threads,
+    memory: options.memory,
     resumed: { data, file },
   });
   return 0;
@@ -101,6 +108,7 @@ function pictureOptions({
   lora: _lora,
   device: _device,
   threads: _threads,
+  memory: _memory,
   cache: _cache,
   format: _format,
   sheet: _sheet,

@@ -14,7 +14,13 @@ const SMALL_PACK_BYTES = 20e6;
 const PREVIEW_MILLISECONDS = 300;
 
 /** Turns the events of a run into what a person sees. */
-export function startTelling(context: Context, progress: Progress, job: Job, inline: Inline | undefined) {
+export function startTelling(
+  context: Context,
+  progress: Progress,
+  job: Job,
+  inline: Inline | undefined,
+  announced: boolean,
+) {
   const { text, language } = context;
   const total = job.pictures.length;
   let drawn = 0;
@@ -29,6 +35,13 @@ export function startTelling(context: Context, progress: Progress, job: Job, inl
 
   const handlers: { [K in Told["type"]]: (event: Extract<Told, { type: K }>) => void | Promise<void> } = {
     start: () => {},
+    // Told before the start.
+    plan: () => {},
+    memory: ({ privateBytes, residentBytes }) => {
+      if (!announced) return;
+      const [own, all] = [privateBytes, residentBytes].map((count) => formatBytes(count, language));
+      progress.say(text.run.memory(own!, all!));
+    },
     notice: (event) => {
       const words = noticeText(context, event);
       const which =

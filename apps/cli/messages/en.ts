@@ -65,6 +65,7 @@ export const en = {
     model: "folder of a Kandinsky 3 model (default: the small one that comes along)",
     lora: "a LoRA and its weight, such as style.safetensors:0.8; may be given several times",
     device: (names: string) => `${names} (default: cpu)`,
+    memory: "memory that may be taken, such as 8G (default: what is free)",
     threads: "processor threads (default: one for each core)",
     examples: [
       ["kandinsky generate a red cat on a blue background", "one picture"],
@@ -169,6 +170,11 @@ export const en = {
     packed: (bytes: string) => `${bytes}; \`kandinsky doctor --remove-packed\` deletes them`,
     texts: (bytes: string, count: number) =>
       `${count} in ${bytes}; \`kandinsky doctor --remove-texts\` deletes them`,
+    picture: (size: string, time: string) => `${size}: at most ${time}`,
+    pictureWith: (size: string, time: string, memory: string, dtype: string) =>
+      `${size}: about ${time}, ${memory} of memory and mapped weights, U-Net in ${dtype}`,
+    noPicture: (size: string, reason: string) => `${size}: ${reason}`,
+    memory: "memory to plan for, such as 8G (default: what is free)",
     absent: (reason: string) => `absent: ${reason}`,
     removed: (bytes: string, count: number) =>
       `removed ${bytes} in ${count} ${count === 1 ? "file" : "files"}`,
@@ -187,9 +193,22 @@ export const en = {
       model: "model",
       packed: "prepared weights",
       texts: "encoded prompts",
+      picture: "one picture",
       graphics: "pictures in this terminal",
       film: "films",
     },
+  },
+  plan: {
+    heading: (budget: string) => `plan for ${budget} of memory:`,
+    columns: {
+      stage: "stage",
+      precision: "weights as",
+      memory: "memory",
+      weights: "mapped weights",
+      beside: "loaded meanwhile",
+    },
+    rereads: "read again each step",
+    nothing: "nothing else",
   },
   lora: {
     usage: "inspect FILE [--model FOLDER] | merge MODEL OUT --lora FILE:WEIGHT [options]",
@@ -338,6 +357,8 @@ export const en = {
       `the weights of ${part} are prepared once: ${all} in ${file}`,
     packing: (part: string, done: string, all: string) => `preparing ${part}: ${done} of ${all}`,
     estimate: (time: string, memory: string) => `this will take about ${time} and ${memory} of memory`,
+    memory: (own: string, all: string) =>
+      `most memory: ${own} of its own, ${all} with mapped weights, both processes together`,
     warning: "note",
     stopped: "stopped",
     stoppedEmpty: "stopped before the first step: there is nothing to go on from",

@@ -40,10 +40,15 @@ export const PHRASES_RU: readonly Phrase[] = [
   ["leave it out, or begin anew without --resume", "уберите это или начните заново без --resume"],
   ["this does not fit into memory", "это не помещается в память"],
   ["{} free", "свободно {}"],
-  ["{} fits, {} pictures at once fit", "помещается {} или {} картин сразу"],
+  ["{} allowed", "разрешено {}"],
+  [
+    "this model needs at least {}: close other programs, or use a smaller model",
+    "этой модели нужно не меньше {}: закройте другие программы или возьмите модель поменьше",
+  ],
+  ["{} fits with the U-Net in {}, {} pictures at once fit", "помещается {} с U-Net в {} или {} картин сразу"],
+  ["{} fits with the U-Net in {}", "помещается {} с U-Net в {}"],
+  ["bytes with a unit, such as {}", "число байт с единицей, например {}"],
   ["{} pictures at once fit", "картин сразу помещается {}"],
-  ["{} fits", "помещается {}"],
-  ["close other programs, or use a smaller model", "закройте другие программы или возьмите модель поменьше"],
   ["choose a smaller size or close other programs", "выберите размер поменьше или закройте другие программы"],
   // Prompts.
   ["there is no prompt", "нет запроса"],

@@ -72,6 +72,7 @@ export const ru: Messages = {
     model: "папка модели Kandinsky 3 (по умолчанию маленькая, из поставки)",
     lora: "файл LoRA и его вес, например style.safetensors:0.8; можно указать несколько раз",
     device: (names) => `${names} (по умолчанию cpu)`,
+    memory: "сколько памяти можно занять, например 8G (по умолчанию сколько свободно)",
     threads: "потоков процессора (по умолчанию по одному на ядро)",
     examples: [
       ["kandinsky generate рыжий кот на синем фоне", "одна картина"],
@@ -173,6 +174,11 @@ export const ru: Messages = {
       `${name}, ${side}x${side} пикселей, профиль ${profile}, в ${folder}`,
     packed: (bytes) => `${bytes}; \`kandinsky doctor --remove-packed\` удалит их`,
     texts: (bytes, count) => `${count}, ${bytes}; \`kandinsky doctor --remove-texts\` удалит их`,
+    picture: (size, time) => `${size}: не дольше ${time}`,
+    pictureWith: (size, time, memory, dtype) =>
+      `${size}: примерно ${time}, ${memory} памяти вместе с весами из файлов, U-Net в ${dtype}`,
+    noPicture: (size, reason) => `${size}: ${reason}`,
+    memory: "на сколько памяти рассчитывать, например 8G (по умолчанию сколько свободно)",
     absent: (reason) => `нет: ${reason}`,
     removed: (bytes, count) => `удалено ${bytes}: ${count} ${form(count, "файл", "файла", "файлов")}`,
     film: (codec, library, license) => `${codec}, ${library} (${license}); без H.264`,
@@ -189,9 +195,22 @@ export const ru: Messages = {
       model: "модель",
       packed: "подготовленные веса",
       texts: "прочитанные запросы",
+      picture: "одна картина",
       graphics: "картины в этом терминале",
       film: "фильмы",
     },
+  },
+  plan: {
+    heading: (budget) => `план на ${budget} памяти:`,
+    columns: {
+      stage: "стадия",
+      precision: "веса в",
+      memory: "память",
+      weights: "веса из файлов",
+      beside: "загружено заодно",
+    },
+    rereads: "перечитываются каждый шаг",
+    nothing: "ничего больше",
   },
   lora: {
     usage: "inspect ФАЙЛ [--model ПАПКА] | merge МОДЕЛЬ НОВЫЙ --lora ФАЙЛ:ВЕС [параметры]",
@@ -339,6 +358,8 @@ export const ru: Messages = {
     pack: (part, all, file) => `веса ${part} готовятся один раз: ${all} в ${file}`,
     packing: (part, done, all) => `подготовка ${part}: ${done} из ${all}`,
     estimate: (time, memory) => `это займёт примерно ${time} и ${memory} памяти`,
+    memory: (own, all) =>
+      `больше всего памяти: ${own} своей, ${all} вместе с весами из файлов, оба процесса вместе`,
     warning: "замечание",
     stopped: "остановлено",
     stoppedEmpty: "остановлено до первого шага: продолжать нечего",

@@ -1,0 +1,241 @@
+import { KandinskyError } from "../base/mod.ts";
+import { PROFILES } from "../diffusion/mod.ts";
+import { memoryRoom } from "../runtime/mod.ts";
+import {
+  ARENA_SHARE,
+  SESSION_BYTES,
+  type StageReport,
+  stageCosts,
+  type WorkSize,
+  type WorkStage,
+} from "./costs.node.ts";
+import { ladderOf } from "./denoise.node.ts";
+import type { BaseJob, Job } from "./job.ts";
+import type { OpenedModel } from "./model.node.ts";
+import { ARENA_CELLS } from "./movq-runner.node.ts";
+import type { BoundPart } from "./packing.node.ts";
+import {
+  type Form,
+  type PartName,
+  type Plan,
+  type PlannedStage,
+  planStages,
+  type StageNeed,
+} from "./plan.ts";
+
+/** What the caller allows. */
+export interface MemoryLimit {
+  /** Bytes; what this machine has free by default. */
+  readonly bytes?: number;
+}
+
+/** A stage of drawing as it will run. */
+export interface JobStage extends PlannedStage<WorkStage> {
+  readonly passes: number;
+}
+
+/** How a job of this model runs. */
+export interface JobPlan extends Plan<WorkStage> {
+  readonly stages: readonly JobStage[];
+  /** Floating point operations of all pictures. */
+  readonly flops: number;
+}
+
+/** What the two processes take without any stage, and what passes between them. */
+const BASE_BYTES = 250e6;
+/** Memory that the encoder takes for each byte of the widest weight: it runs once, so buffers are not kept. */
+const ONCE_SHARE = 1.5;
+
+/** A job with the steps that it will really do, at the size that is drawn. */
+export function sizedJob(model: OpenedModel, job: Job): BaseJob {
+  return { ...job, ...job.canvas, steps: ladderOf(job, model.scheduler).length - 1 };
+}
+
+/** Rows of the U-Net for one picture. */
+export function halvesOf({ profile, guidance }: BaseJob): 1 | 2 {
+  return PROFILES[profile].guides(guidance) ? 2 : 1;
+}
+
+/** Plans a job; throws `memory_exceeded`, naming what would fit, where nothing does. */
+export async function planJob(model: OpenedModel, job: BaseJob, limit: MemoryLimit): Promise<JobPlan> {
+  const bytes = limit.bytes ?? (await memoryRoom()).freeBytes;
+  const neededBytes = isHuge(model, job) ? leastBytes(model, job) : 0;
+  const plan = neededBytes > bytes ? { neededBytes } : planWithin(model, job, bytes);
+  if ("stages" in plan) return plan;
+  throw exceeded(model, job, limit, bytes, plan.neededBytes);
+}
+
+type Attempt = JobPlan | { readonly neededBytes: number };
+
+function planWithin(model: OpenedModel, job: BaseJob, bytes: number): Attempt {
+  const costs = costsOf(model, job);
+  const needs = costs.map((cost) => needOf(model, job, cost));
+  const plan = planStages(needs, { bytes, baseBytes: BASE_BYTES });
+  if (!("stages" in plan)) return plan;
+  const work = costs.reduce((sum, { stage, flops }) => sum + flops * passesOf(stage, job), 0);
+  return {
+    ...plan,
+    stages: plan.stages.map((stage, i) => ({ ...stage, passes: needs[i]!.passes })),
+    flops: (work * job.pictures.length) / batchOf(job),
+  };
+}
+
+function batchOf({ batchText, pictures }: BaseJob): number {
+  return batchText === "joint" ? pictures.length : 1;
+}
+
+function costsOf(model: OpenedModel, job: BaseJob): StageReport[] {
+  const { width, height, steps } = job;
+  const size: WorkSize = { width, height, batch: batchOf(job), steps };
+  return stageCosts(model, { ...size, guided: halvesOf(job) === 2 });
+}
+
+const PARTS: { readonly [S in WorkStage]: PartName } = {
+  encode: "text_encoder",
+  prepare: "unet",
+  step: "unet",
+  "guided step": "unet",
+  decode: "movq",
+};
+
+function passesOf(stage: WorkStage, job: BaseJob): number {
+  if (stage === "decode") return batchOf(job);
+  return stage === "step" || stage === "guided step" ? job.steps : 1;
+}
+
+function needOf(model: OpenedModel, job: BaseJob, cost: StageReport): StageNeed<WorkStage> {
+  const { stage } = cost;
+  const part = PARTS[stage];
+  const cells = (job.width * job.height) / model.info.cell ** 2;
+  return {
+    stage,
+    part,
+    // A picture's weights are not read again before the next one.
+    passes: stage === "decode" ? 1 : passesOf(stage, job),
+    stays: stage !== "encode",
+    forms: FORMS[part](cost, storedType(partOf(model, part).part), cells),
+  };
+}
+
+/** The ways to run each part, the fastest first. */
+const FORMS: {
+  readonly [P in PartName]: (cost: StageReport, stored: string, cells: number) => readonly Form[];
+} = {
+  text_encoder: ({ activationBytes, storedBytes, widenedBytes }, dtype) => {
+    const privateBytes = activationBytes + ONCE_SHARE * widenedBytes;
+    return [{ precision: "stored", dtype, weightBytes: storedBytes, privateBytes, idleBytes: 0 }];
+  },
+  unet: ({ activationBytes, weightBytes, storedBytes, widenedBytes }, dtype) => {
+    const wide = { weightBytes, privateBytes: activationBytes, idleBytes: activationBytes };
+    const more = activationBytes + ARENA_SHARE * widenedBytes;
+    const narrow = { weightBytes: storedBytes, privateBytes: more, idleBytes: more };
+    return [
+      { precision: "float32", dtype: "float32", ...wide },
+      ...(widenedBytes > 0 ? [{ precision: "stored" as const, dtype, ...narrow }] : []),
+    ];
+  },
+  movq: ({ activationBytes, weightBytes }, _, cells) => {
+    const idleBytes = cells < ARENA_CELLS ? activationBytes : SESSION_BYTES;
+    return [
+      { precision: "float32", dtype: "float32", weightBytes, privateBytes: activationBytes, idleBytes },
+    ];
+  },
+};
+
+function partOf({ text, unet, movq }: OpenedModel, name: PartName) {
+  return { text_encoder: text, unet, movq }[name];
+}
+
+/** The type that holds most bytes of a part. */
+function storedType({ entries }: BoundPart): string {
+  const bytes = new Map<string, number>();
+  for (const { dtype, byteLength } of entries.values())
+    bytes.set(dtype, (bytes.get(dtype) ?? 0) + byteLength);
+  return [...bytes].reduce((a, b) => (b[1] > a[1] ? b : a))[0];
+}
+
+/** Whether pictures are so large that even their graphs would be too large. */
+function isHuge({ info }: OpenedModel, job: BaseJob): boolean {
+  return job.width * job.height * batchOf(job) > (SAMPLES[1] * info.unit) ** 2 * 4;
+}
+
+/** Sides, in units, of two pictures that tell how memory grows: large enough for stripes. */
+const SAMPLES = [8, 16] as const;
+
+/** Bytes of the stage that needs most in its smallest form, as a line over pixels. */
+function leastBytes(
+  model: OpenedModel,
+  job: BaseJob,
+  pixels = job.width * job.height * batchOf(job),
+): number {
+  return Math.max(...growthOf(model, job).map(({ fixed, perPixel }) => fixed + perPixel * pixels));
+}
+
+function growthOf(model: OpenedModel, job: BaseJob): { readonly fixed: number; readonly perPixel: number }[] {
+  const [small, large] = SAMPLES.map((units) => units * model.info.unit) as [number, number];
+  const more = leastOf(model, job, large);
+  return leastOf(model, job, small).map((bytes, i) => {
+    const slope = (more[i]! - bytes) / (large ** 2 - small ** 2);
+    const perPixel = Math.max(Number.MIN_VALUE, slope);
+    return { fixed: BASE_BYTES + bytes - perPixel * small ** 2, perPixel };
+  });
+}
+
+/** Memory of each stage in its smallest form, for one square picture. */
+function leastOf(model: OpenedModel, job: BaseJob, side: number): number[] {
+  const sample = { ...job, width: side, height: side, batchText: "each" as const };
+  const costs = costsOf(model, sample);
+  const needs = costs.map((cost) => needOf(model, sample, cost));
+  return needs.map(({ forms }) => Math.min(...forms.map(({ privateBytes }) => privateBytes)));
+}
+
+function exceeded(
+  model: OpenedModel,
+  job: BaseJob,
+  limit: MemoryLimit,
+  bytes: number,
+  neededBytes: number,
+): KandinskyError {
+  const batch = batchOf(job);
+  const place = `${job.width}x${job.height}`;
+  return new KandinskyError("memory_exceeded", {
+    what: "this does not fit into memory",
+    where: batch > 1 ? `${batch} pictures of ${place}` : place,
+    seen: `${gigabytes(bytes)} ${limit.bytes === undefined ? "free" : "allowed"}`,
+    wanted: gigabytes(neededBytes),
+    hint: whatFits(model, job, bytes).join(", ") || leastHint(model, job),
+  });
+}
+
+/** The largest picture of this shape, and the most pictures of this size, that there is a plan for. */
+function whatFits(model: OpenedModel, job: BaseJob, bytes: number): string[] {
+  const batch = batchOf(job);
+  const pixels = job.width * job.height;
+  const growth = growthOf(model, job);
+  const fits = Math.min(...growth.map(({ fixed, perPixel }) => (bytes - fixed) / perPixel));
+  const count = Math.min(batch - 1, Math.floor(fits / pixels));
+  const { unit } = model.info;
+  let scale = Math.sqrt(Math.max(0, fits / batch) / pixels);
+  // The line over pixels is a guess.
+  for (let tries = 0; tries < FIT_TRIES; tries++, scale *= 0.9) {
+    const [width, height] = [job.width, job.height].map((side) => Math.floor((side * scale) / unit) * unit);
+    if (!(width! > 0 && height! > 0)) break;
+    const plan = planWithin(model, { ...job, width: width!, height: height! }, bytes);
+    if (!("stages" in plan)) continue;
+    const dtype = plan.stages.findLast(({ part }) => part === "unet")!.dtype;
+    const size = `${width}x${height} fits with the U-Net in ${dtype}`;
+    return count > 0 ? [size, `${count} pictures at once fit`] : [size];
+  }
+  return count > 0 ? [`${count} pictures at once fit`] : [];
+}
+
+const FIT_TRIES = 5;
+
+function leastHint(model: OpenedModel, job: BaseJob): string {
+  const least = leastBytes(model, job, model.info.unit ** 2);
+  return `this model needs at least ${gigabytes(least)}: close other programs, or use a smaller model`;
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}
