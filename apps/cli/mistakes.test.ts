@@ -54,6 +54,8 @@ const MISTAKES: readonly Mistake[] = [
   ],
   ["a size of one number", ["generate", "x", "--size", "64"], ["--size", "512x768"]],
   ["a ratio of one number", ["generate", "x", "--ratio", "16"], ["--ratio", "16:9"]],
+  ["memory without a unit", ["generate", "x", "--memory", "8"], ["--memory", '"8"', "8GB"]],
+  ["too little memory", ["generate", "x", "--memory", "90M"], ["0.1 GB allowed", "at least"]],
   [
     "a size beyond memory",
     ["generate", "x", "--size", "640000x640000"],
