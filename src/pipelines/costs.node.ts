@@ -2,12 +2,14 @@ import { product } from "../base/mod.ts";
 import { type Graph, graphFlops, nodesOf, peakActivationBytes } from "../graph/mod.ts";
 import { movqDecoderGraph, t5Graph, textProjectionGraph, unetGraph } from "../models/mod.ts";
 import { chunkAttention, runPasses, splitGraph, stripeMaps } from "../passes/mod.ts";
-import { type DType, ITEM_SIZE } from "../tensor/mod.ts";
+import { quantizedBytes } from "../quant/mod.ts";
+import { ITEM_SIZE } from "../tensor/mod.ts";
 import type { OpenedModel } from "./model.node.ts";
 import { MAX_STRIPE_BYTES } from "./movq-runner.node.ts";
 import { type BoundPart, entryOf } from "./packing.node.ts";
 import { MAX_SCORE_BYTES } from "./passes.node.ts";
-import { foldPart } from "./program.node.ts";
+import type { Precision } from "./plan.ts";
+import { foldPart, schemeOf } from "./program.node.ts";
 import { rangesOf } from "./t5-runner.node.ts";
 import { MAX_TOKENS } from "./text.ts";
 
@@ -23,6 +25,8 @@ export interface StageReport {
   readonly weightBytes: number;
   /** Bytes of all its weights in the types in which the model's files hold them. */
   readonly storedBytes: number;
+  /** Bytes of all its weights where matrices and kernels are rounded, to no finer form than the files have. */
+  readonly roundedBytes: Readonly<Record<"int8" | "int4", number>>;
   /** Bytes of the largest weight that is widened at its use, if weights are used as stored; 0 where none is. */
   readonly widenedBytes: number;
   /** The most bytes of its own that the engine takes for inputs and intermediate values (see the README). */
@@ -92,31 +96,48 @@ const inHeap: Share = (live) => HEAP_SHARE * Math.min(live, HEAP_BYTES) + Math.m
 function costsOf(part: BoundPart, graph: Graph, taken: Share): Costs {
   const weights = nodesOf(graph, "parameter").map(({ attributes: { name, shape } }) => {
     const size = product(shape);
-    return { wide: size * ITEM_SIZE.float32, stored: size * ITEM_SIZE[storedType(part, name)] };
+    const bytes = (precision: Precision) => bytesOf(part, name, shape, precision);
+    const [stored, int8, int4] = [bytes("stored"), bytes("int8"), bytes("int4")];
+    return { wide: size * ITEM_SIZE.float32, stored, int8, int4 };
   });
-  const sum = (key: "wide" | "stored") => weights.reduce((all, weight) => all + weight[key], 0);
+  const sum = (key: "wide" | "stored" | "int8" | "int4") =>
+    weights.reduce((all, weight) => all + weight[key], 0);
   return {
     flops: graphFlops(graph),
     // Whatever type a weight is stored in, it is float32 when it is used.
     weightBytes: sum("wide"),
     storedBytes: sum("stored"),
+    roundedBytes: { int8: sum("int8"), int4: sum("int4") },
     widenedBytes: Math.max(0, ...weights.map(({ wide, stored }) => (stored < wide ? wide : 0))),
     activationBytes: SESSION_BYTES + taken(peakActivationBytes(graph)),
   };
 }
 
-/** The type in which a weight is stored, or the first that a folded one is made of: its name begins with it. */
-function storedType(part: BoundPart, name: string): DType {
-  return entryOf(part, name.split("#")[0]!).dtype;
+/** Bytes of a weight as it is kept at a precision; a folded one is kept as the first weight that it is made of. */
+function bytesOf(part: BoundPart, name: string, shape: readonly number[], precision: Precision): number {
+  const stored = name.split("#")[0]!;
+  const { dtype, quantized } = entryOf(part, stored);
+  const scheme = shape.length > 1 ? schemeOf(part, stored, precision) : undefined;
+  if (scheme !== undefined) return quantizedBytes(scheme, product(shape));
+  return (
+    product(shape) *
+    (precision === "stored" && quantized === undefined ? ITEM_SIZE[dtype] : ITEM_SIZE.float32)
+  );
 }
 
 /** Graphs that run one after the other: their work adds up, their memory does not. */
 function inTurn(runs: readonly Costs[]): Costs {
-  const most = (key: keyof Costs) => Math.max(...runs.map((costs) => costs[key]));
+  const most = (key: "weightBytes" | "widenedBytes" | "activationBytes") =>
+    Math.max(...runs.map((costs) => costs[key]));
+  const sum = (value: (costs: Costs) => number) => runs.reduce((all, costs) => all + value(costs), 0);
   return {
-    flops: runs.reduce((sum, { flops }) => sum + flops, 0),
+    flops: sum(({ flops }) => flops),
     weightBytes: most("weightBytes"),
-    storedBytes: runs.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+    storedBytes: sum(({ storedBytes }) => storedBytes),
+    roundedBytes: {
+      int8: sum(({ roundedBytes }) => roundedBytes.int8),
+      int4: sum(({ roundedBytes }) => roundedBytes.int4),
+    },
     widenedBytes: most("widenedBytes"),
     activationBytes: most("activationBytes"),
   };

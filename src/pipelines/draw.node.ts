@@ -53,6 +53,9 @@ export interface Run {
   readonly keepsLoaded: boolean;
 }
 
+/** Of the text encoder: used once a picture, its weights may be larger than memory, so nothing is to be gained. */
+const PRECISION = "stored";
+
 /** Draws some pictures of a job together. */
 export async function* drawGroup(
   run: Run,
@@ -69,11 +72,11 @@ export async function* drawGroup(
     joint: job.batchText === "joint",
   });
   const { part, config } = model.text;
-  const keys = await textKeys(running.engine, part, config, plan);
+  const keys = await textKeys(running.engine, part, config, plan, PRECISION);
   const texts = await findTexts(running.textCache, keys, plan, config.dModel);
   yield { type: "texts", pictures, known: texts.known, encoded: texts.missing };
   const hidden = await texts.complete((missing) =>
-    encodeText(running, part, config, missing, { resident: running.texts }),
+    encodeText(running, part, config, missing, { resident: running.texts, precision: PRECISION }),
   );
   yield { type: "stage", stage: "prepare", pictures };
   const ladder = ladderOf(job, scheduler);

@@ -117,7 +117,7 @@ function needOf(model: OpenedModel, job: BaseJob, cost: StageReport): StageNeed<
   };
 }
 
-/** The ways to run each part, the fastest first. */
+/** The ways to run each part: first what keeps all values, the fastest first, then what rounds them. */
 const FORMS: {
   readonly [P in PartName]: (cost: StageReport, stored: string, cells: number) => readonly Form[];
 } = {
@@ -125,14 +125,19 @@ const FORMS: {
     const privateBytes = activationBytes + ONCE_SHARE * widenedBytes;
     return [{ precision: "stored", dtype, weightBytes: storedBytes, privateBytes, idleBytes: 0 }];
   },
-  unet: ({ activationBytes, weightBytes, storedBytes, widenedBytes }, dtype) => {
-    const wide = { weightBytes, privateBytes: activationBytes, idleBytes: activationBytes };
+  unet: ({ activationBytes, weightBytes, storedBytes, roundedBytes, widenedBytes }, dtype) => {
     const more = activationBytes + ARENA_SHARE * widenedBytes;
-    const narrow = { weightBytes: storedBytes, privateBytes: more, idleBytes: more };
-    return [
+    const wide = { weightBytes, privateBytes: activationBytes, idleBytes: activationBytes };
+    const widened = { privateBytes: more, idleBytes: more };
+    const forms: readonly Form[] = [
       { precision: "float32", dtype: "float32", ...wide },
-      ...(widenedBytes > 0 ? [{ precision: "stored" as const, dtype, ...narrow }] : []),
+      { precision: "stored", dtype, weightBytes: storedBytes, ...widened },
+      { precision: "int8", dtype: "int8", weightBytes: roundedBytes.int8, ...widened },
+      { precision: "int4", dtype: "int4", weightBytes: roundedBytes.int4, ...widened },
     ];
+    // What a file has rounded is used so: nothing is gained by a form that takes no fewer bytes.
+    const least = ROUNDED.has(dtype) ? forms.slice(1) : forms;
+    return least.filter((form, i) => i === 0 || form.weightBytes < least[i - 1]!.weightBytes);
   },
   movq: ({ activationBytes, weightBytes }, _, cells) => {
     const idleBytes = cells < ARENA_CELLS ? activationBytes : SESSION_BYTES;
@@ -141,6 +146,8 @@ const FORMS: {
     ];
   },
 };
+
+const ROUNDED: ReadonlySet<string> = new Set(["int8", "int4"]);
 
 function partOf({ text, unet, movq }: OpenedModel, name: PartName) {
   return { text_encoder: text, unet, movq }[name];

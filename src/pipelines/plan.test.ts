@@ -12,7 +12,7 @@ const form = (
   idleBytes = privateBytes,
 ): Form => ({
   precision,
-  dtype: precision === "stored" ? "float16" : "float32",
+  dtype: precision === "stored" ? "float16" : precision,
   weightBytes,
   privateBytes,
   idleBytes,
@@ -32,14 +32,24 @@ const FULL: readonly StageNeed[] = [
     part: "unet",
     passes: 1,
     stays: true,
-    forms: [form("float32", 4.46e9, 0.65e9), form("stored", 2.27e9, 0.89e9)],
+    forms: [
+      form("float32", 4.46e9, 0.65e9),
+      form("stored", 2.27e9, 0.89e9),
+      form("int8", 1.2e9, 0.89e9),
+      form("int4", 0.64e9, 0.89e9),
+    ],
   },
   {
     stage: "step",
     part: "unet",
     passes: 25,
     stays: true,
-    forms: [form("float32", 7.69e9, 0.44e9), form("stored", 3.84e9, 0.97e9)],
+    forms: [
+      form("float32", 7.69e9, 0.44e9),
+      form("stored", 3.84e9, 0.97e9),
+      form("int8", 2.04e9, 0.97e9),
+      form("int4", 1.08e9, 0.97e9),
+    ],
   },
   {
     stage: "decode",
@@ -65,8 +75,10 @@ test.each([
   [8, "stored", true, false],
   [6, "stored", true, false],
   [5.2, "stored", false, false],
-  [4.5, "stored", false, true],
-  [3, "stored", false, true],
+  [4.5, "int8", true, false],
+  [3.5, "int8", false, false],
+  [3, "int4", false, false],
+  [2.2, "int4", false, true],
 ] as const)("planStages of the full model in %d GiB: %s, kept loaded %s, read again %s", (gib, ...wanted) => {
   const { stages, keepsLoaded } = planned(gib);
   const step = stages.find(({ stage }) => stage === "step")!;
@@ -90,11 +102,11 @@ test("planStages never plans beyond its budget, and more memory never makes a wo
     const fits = step.expectedBytes + step.weightBytes <= gib * GIB;
     if (!step.rereads) expect(fits, `weights in ${gib} GiB`).toBe(true);
     // Precision first, then not reading again.
-    const rank = (step.precision === "float32" ? 2 : 0) + (step.rereads ? 0 : 1);
+    const rank = ["int4", "int8", "stored", "float32"].indexOf(step.precision) + (step.rereads ? 0 : 0.5);
     expect(rank, `${gib} GiB after ${before?.gib}`).toBeGreaterThanOrEqual(before?.rank ?? 0);
     before = { rank, gib };
   }
-  expect(before?.rank).toBe(3);
+  expect(before?.rank).toBe(3.5);
 });
 
 test("planStages counts what stays loaded, and nothing beside a stage where each makes room", () => {

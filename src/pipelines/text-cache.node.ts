@@ -9,6 +9,7 @@ import type { Engine } from "../runtime/mod.ts";
 import { concatRows, row, type Tensor } from "../tensor/mod.ts";
 import { fingerprintOf } from "./fingerprint.node.ts";
 import { type BoundPart, PACK_FOLDER, TEXT_FOLDER } from "./packing.node.ts";
+import type { Precision } from "./plan.ts";
 import type { TextPlan, TextRow } from "./text.ts";
 
 /** About a thousand short prompts of the released model. */
@@ -81,7 +82,7 @@ export class TextCache {
 }
 
 /**
- * The key of each row of a plan. States depend on the encoder's weights and graph, on where and with how many threads
+ * The key of each row of a plan. States depend on the encoder's weights, their precision and its graph, on where and with how many threads
  * it runs (sums are rounded otherwise there), on the token ids, on how many of them are attended and on the padding.
  * The tokenizer shows in the ids.
  */
@@ -90,9 +91,10 @@ export async function textKeys(
   part: BoundPart,
   config: T5Config,
   { rows, paddedLength }: TextPlan,
+  precision: Precision,
 ): Promise<string[]> {
   const graph = t5Graph(config, 1, paddedLength, { from: 0, to: config.numLayers });
-  const encoder = [await fingerprintOf([part]), fingerprint(graph), device, threads, paddedLength];
+  const encoder = [await fingerprintOf([part]), fingerprint(graph), precision, device, threads, paddedLength];
   return rows.map(({ ids, attended }: TextRow) =>
     createHash("sha256")
       .update([...encoder, attended, ids.join()].join("\n"))

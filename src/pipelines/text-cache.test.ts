@@ -7,6 +7,7 @@ import { startEngine } from "../runtime/mod.ts";
 import { float32, row } from "../tensor/mod.ts";
 import { openModel } from "./model.node.ts";
 import { PACK_FOLDER, PackStore, packedBytes, removePacked, TEXT_FOLDER } from "./packing.node.ts";
+import type { Precision } from "./plan.ts";
 import { encodeText } from "./t5-runner.node.ts";
 import { planText } from "./text.ts";
 import { findTexts, removeTexts, TextCache, textCacheSize, textKeys } from "./text-cache.node.ts";
@@ -129,7 +130,12 @@ test("findTexts encodes only what is missing, and gives the states of a batch bi
       options,
     );
   const read = async (plan: ReturnType<typeof planOf>) => {
-    const found = await findTexts(cache, await textKeys(engine, part, config, plan), plan, config.dModel);
+    const found = await findTexts(
+      cache,
+      await textKeys(engine, part, config, plan, "stored"),
+      plan,
+      config.dModel,
+    );
     const encoded: number[] = [];
     const hidden = await found.complete((missing) => {
       encoded.push(missing.rows.length);
@@ -155,8 +161,8 @@ test("textKeys tell apart all that states depend on", async () => {
   const { text } = await openModel(TINY);
   const { part, config } = text;
   const plan = { rows: [{ ids: [5, 1], attended: 2 }], conditional: [], unconditional: [], paddedLength: 32 };
-  const key = async (engine = one, other = {}, where = part) =>
-    (await textKeys(engine, where, config, { ...plan, ...other }))[0]!;
+  const key = async (engine = one, other = {}, where = part, precision: Precision = "stored") =>
+    (await textKeys(engine, where, config, { ...plan, ...other }, precision))[0]!;
   const entries = new Map([...part.entries].map(([name, entry]) => [`${name}x`, entry]));
   const keys = await Promise.all([
     key(),
@@ -166,6 +172,7 @@ test("textKeys tell apart all that states depend on", async () => {
     key(one, { rows: [{ ids: [5, 1], attended: 1 }] }),
     key(one, { rows: [{ ids: [51], attended: 2 }] }),
     key(one, {}, { ...part, entries }),
+    key(one, {}, part, "int8"),
   ]);
   expect(new Set(keys).size).toBe(keys.length);
   expect(await key()).toBe(keys[0]);
