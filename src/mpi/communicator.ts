@@ -11,7 +11,8 @@ export interface Communicator {
   readonly library: string;
   /**
    * Replaces the values by their sums over all processes. All get the same bits, and get them again in a later run
-   * with as many processes. Nothing may touch the values until the promise is kept.
+   * with as many processes on as many machines: the library chooses the order of summation by these and the length.
+   * Nothing may touch the values until the promise is kept.
    */
   sum(values: Float32Array): Promise<void>;
   /** Replaces the values by those of process `root`, 0 unless named. */
