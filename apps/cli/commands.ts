@@ -15,6 +15,7 @@ export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise
   generate: async () => (await import("./commands/generate.ts")).generate,
   animate: async () => (await import("./commands/animate.ts")).animate,
   repeat: async () => (await import("./commands/repeat.ts")).repeat,
+  models: async () => (await import("./commands/models.ts")).models,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   lora: async () => (await import("./commands/lora.ts")).lora,
   convert: async () => (await import("./commands/convert.ts")).convert,

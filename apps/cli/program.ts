@@ -4,6 +4,7 @@ import { COMMANDS } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { reportError } from "./errors.ts";
 import { languageOf, MESSAGES, type Messages } from "./messages/mod.ts";
+import { resolveNames } from "./models/names.ts";
 import { readVersion } from "./version.ts";
 
 type Streams = Omit<Context, "language" | "text">;
@@ -38,6 +39,7 @@ async function run(context: Context, argv: readonly string[]): Promise<number> {
     command.optionsGroup(context.text.groups.general);
     definition.define(command, context.text);
     command.action(async () => {
+      await resolveNames(context, command);
       code = await definition.run(context, command);
     });
   }

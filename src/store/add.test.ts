@@ -74,6 +74,7 @@ test("addPlanned fetches large files in parts, several at once, and tells the to
   expect(last).toEqual({
     type: "bytes",
     done: (await listModels(store))[0]!.bytes,
+    fetched: (await listModels(store))[0]!.bytes,
     total: (await listModels(store))[0]!.bytes,
   });
 });

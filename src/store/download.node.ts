@@ -26,7 +26,8 @@ export interface Transfer {
 interface Run extends Transfer {
   /** Ends with the first failure of any part. */
   readonly signal: AbortSignal;
-  readonly onBytes: (bytes: number) => void;
+  /** Bytes that are there, and whether they have just come. */
+  readonly onBytes: (bytes: number, isNew: boolean) => void;
   readonly connect: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
@@ -67,14 +68,15 @@ export async function fetchFiles(transfer: Transfer, files: readonly RemoteFile[
     async (file) => !(await hasContent(transfer.target, transfer.commit, file)),
   );
   const total = missing.reduce((sum, { size }) => sum + size, 0);
-  let done = 0;
+  let [done, fetched] = [0, 0];
   const failure = new AbortController();
   const run: Run = {
     ...transfer,
     signal: failure.signal,
-    onBytes: (bytes) => {
+    onBytes: (bytes, isNew) => {
       done += bytes;
-      store.onEvent({ type: "bytes", done, total });
+      fetched += isNew ? bytes : 0;
+      store.onEvent({ type: "bytes", done, fetched, total });
     },
     connect: limiter(CONNECTIONS),
   };
@@ -117,7 +119,7 @@ async function fetchBlob(run: Run, file: RemoteFile, failure: AbortController): 
     const partial = await openPartial(path, file.size, run.store.files, run.store.partBytes);
     let isOpen = true;
     try {
-      run.onBytes(partial.before);
+      run.onBytes(partial.before, false);
       await fetchParts(run, file, partial, failure);
       if (await check(run, file, partial)) {
         isOpen = false;
@@ -126,7 +128,7 @@ async function fetchBlob(run: Run, file: RemoteFile, failure: AbortController): 
       }
       isOpen = false;
       await partial.discard();
-      run.onBytes(-file.size);
+      run.onBytes(-file.size, false);
     } catch (error) {
       throw diskError(path, error);
     } finally {
@@ -209,11 +211,10 @@ async function receive(
   const flush = async () => {
     const piece = Buffer.concat(waiting);
     [waiting, bytes] = [[], 0];
-    onBytes(
-      await partial.write(position, piece).catch((error: unknown) => {
-        throw diskError(where, error);
-      }),
-    );
+    const counted = await partial.write(position, piece).catch((error: unknown) => {
+      throw diskError(where, error);
+    });
+    onBytes(counted, true);
     position += piece.length;
   };
   let cause: unknown = new Error("the connection ended too soon");

@@ -38,6 +38,8 @@ export interface HubPlace {
   readonly files?: readonly RemoteFile[];
 }
 
+const LIKE_A_PATH = /^[./~\\]|\\|^[A-Za-z]:|\/.*\/|\.\w+$/;
+
 /** What an unregistered model of the cache is taken to be. */
 const DEFAULT_REVISION = "main";
 /** Released models by the word that people say. */
@@ -91,14 +93,11 @@ export async function requireModel(store: Store, word: string): Promise<StoredMo
 }
 
 /**
- * The path that a user means who names a model: a folder or file that is there, else a model of the store.
- * Throws `model_missing`, and `file_missing` for a model that is not all there.
+ * The path of the stored model that a word names; the word itself where it can only be a path, which is left to
+ * whoever opens it. Throws `model_missing`, and `file_missing` for a model that is not all there.
  */
 export async function resolveModel(store: Store, word: string): Promise<string> {
-  if ((await stat(word).catch(() => undefined)) !== undefined) return word;
-  // What can only be a path is left to whoever opens it.
-  if (/^[./~\\]|\\|^[A-Za-z]:|\/.*\/|\.\w+$/.test(word) && (await findModel(store, word)) === undefined)
-    return word;
+  if (LIKE_A_PATH.test(word) && (await findModel(store, word)) === undefined) return word;
   const model = await requireModel(store, word);
   if (model.state === "ready") return model.path;
   const isHub = model.hub !== undefined;

@@ -59,7 +59,7 @@ export function delayOf(attempt: number): number {
 export function stopped(cause?: unknown): KandinskyError {
   return new KandinskyError(
     "cancelled",
-    { what: "the download was stopped; what is there is kept" },
+    { what: "stopped; what came is kept", hint: "run the command again: it goes on where it was" },
     { cause },
   );
 }

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { open, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { KandinskyError } from "../base/mod.ts";
 import { openModelFolder, readCheckpoint } from "../checkpoint/mod.ts";
 import { addPlanned, planAdd } from "./add.node.ts";
 import { blobPath, cachedRepository, listSnapshot, lockPath, snapshotPath } from "./cache.node.ts";
@@ -22,6 +23,8 @@ export interface Verification {
   readonly files: number;
   readonly bytes: number;
   readonly damages: readonly Damage[];
+  /** Why the model does not open although its files are as they should be: one is missing that nobody listed. */
+  readonly problem?: KandinskyError;
 }
 
 /**
@@ -46,9 +49,15 @@ export async function verifyModel(store: Store, model: StoredModel): Promise<Ver
     });
     if (kind !== undefined) damages.push({ path: file.path, kind });
   }
-  // Every file may be as it should and one be missing that nobody listed.
-  if (damages.length === 0) await openModelFolder(model.path);
-  return { files: files.length, bytes: total, damages };
+  const result = { files: files.length, bytes: total, damages };
+  if (damages.length > 0) return result;
+  try {
+    await openModelFolder(model.path);
+    return result;
+  } catch (problem) {
+    if (problem instanceof KandinskyError) return { ...result, problem };
+    throw problem;
+  }
 }
 
 /**
@@ -66,10 +75,11 @@ export async function repairModel(
   const place = cachedRepository(store.settings.cache, hub.repository);
   const listed = new Map([...(hub.files ?? []), ...plan.files].map((file) => [file.path, file]));
   await withLock(lockPath(place), 0, async () => {
-    for (const { path } of damages) {
+    for (const { path, kind } of damages) {
       await rm(join(placeOf(store, hub), ...path.split("/")), { force: true });
       const file = listed.get(path);
-      if (file !== undefined) await rm(blobPath(place, file.oid), { force: true });
+      // Where only the name is missing, the content may be there.
+      if (file !== undefined && kind !== "missing") await rm(blobPath(place, file.oid), { force: true });
     }
   });
   return addPlanned(store, { ...plan, revision: hub.revision });

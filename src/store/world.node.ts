@@ -8,8 +8,8 @@ import { type Environment, readSettings, type StoreSettings } from "./settings.n
 
 /** What the store tells while it works. */
 export type StoreEvent =
-  /** Bytes that this run had to fetch, and how many of them are there. */
-  | { readonly type: "bytes"; readonly done: number; readonly total: number }
+  /** Of the bytes that were missing: how many are there, and how many of those came in this run. */
+  | { readonly type: "bytes"; readonly done: number; readonly fetched: number; readonly total: number }
   /** Bytes read again to check their hash. */
   | { readonly type: "check"; readonly done: number; readonly total: number }
   /** A file is whole and in its place. */

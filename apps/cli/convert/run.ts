@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { KandinskyError } from "../../../src/base/mod.ts";
 import { convertCheckpoints } from "../../../src/pipelines/mod.ts";
 import { type Context, print } from "../context.ts";
+import { pathOf } from "../models/names.ts";
 import { startProgress } from "../progress.ts";
 import { formatBytes, formatCount } from "../units.ts";
 
@@ -25,7 +26,7 @@ export async function runConvert(context: Context, command: Command): Promise<nu
   };
   try {
     const { files, dropped, missingConfigs } = await convertCheckpoints(
-      command.args.slice(0, -1),
+      await Promise.all(command.args.slice(0, -1).map((word) => pathOf(context, word))),
       output,
       onWritten,
     );

@@ -10,6 +10,7 @@ import {
 } from "../../../src/pipelines/mod.ts";
 import { formatShape } from "../../../src/tensor/mod.ts";
 import { type Context, print } from "../context.ts";
+import { pathOf } from "../models/names.ts";
 import { formatTable } from "../table.ts";
 import { formatBytes, formatCount } from "../units.ts";
 import type { Size } from "../values.ts";
@@ -22,7 +23,7 @@ interface InspectOptions {
 /** `kandinsky inspect`. */
 export async function runInspect(context: Context, command: Command): Promise<number> {
   const { size, json = false } = command.opts<InspectOptions>();
-  const path = command.args[0]!;
+  const path = await pathOf(context, command.args[0]!);
   const report = await inspectModel(path, size);
   if (json) print(context, JSON.stringify(report, undefined, 2));
   else for (const line of describe(report, path, context)) print(context, line);

@@ -6,6 +6,7 @@ import { checkOutput } from "../../../src/image/mod.ts";
 import { type LoraChoice, openUNet, withLoras, writeMerged } from "../../../src/pipelines/mod.ts";
 import { formatShape } from "../../../src/tensor/mod.ts";
 import { type Context, print } from "../context.ts";
+import { pathOf } from "../models/names.ts";
 import { startProgress } from "../progress.ts";
 import { formatTable } from "../table.ts";
 import { formatCount } from "../units.ts";
@@ -48,7 +49,8 @@ export async function runLora(context: Context, command: Command): Promise<numbe
       hint: context.text.errors.seeHelp("kandinsky lora"),
     });
   }
-  await run(context, paths, command.opts<LoraOptions>());
+  const [first, ...rest] = paths as [string, ...string[]];
+  await run(context, [await pathOf(context, first), ...rest], command.opts<LoraOptions>());
   return 0;
 }
 
