@@ -7,7 +7,7 @@ export interface Stretch {
 
 /** A picture with what goes with it, as found; nothing of it has been read. */
 export interface Sample {
-  /** Unique in its set: the file's path below the folder, or `shard:key`. */
+  /** Where it is, for messages: the file's path below the folder, or `shard:key`. */
   readonly key: string;
   readonly picture: Stretch;
   /** Caption files by the rest of their name behind the key: `txt`, `ru.txt`, `json`. */

@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { listSamples, readStretch } from "../../../src/data/mod.ts";
-import { decodePicture } from "../../../src/image/mod.ts";
+import { decodePicture, encodePixels } from "../../../src/image/mod.ts";
 import { composeScene, openMasters, readSubjects, STYLES } from "../../../src/scenes/mod.ts";
 import { runHere, temporaryFolder } from "../test-support.ts";
 
@@ -75,4 +75,42 @@ test("data refuses what it does not know before it makes a folder", async () => 
   const full = temporaryFolder();
   cpSync(join(await iconFolder(), "icons"), join(full, "icons"), { recursive: true });
   expect((await runHere(["data", "nano", full])).stderr).toContain("the output folder is not empty");
+});
+
+test("data look: sizes, languages and what is left out, on the terminal and as JSON", async () => {
+  const folder = temporaryFolder();
+  const square = (side: number) =>
+    encodePixels({ width: side, height: side, data: new Uint8Array(3 * side * side).fill(9) }, "png");
+  writeFileSync(join(folder, "fox.png"), await square(40));
+  writeFileSync(
+    join(folder, "fox.json"),
+    JSON.stringify({ captions: { en: "a fox", ru: ["лиса", "рыжая лиса"] } }),
+  );
+  writeFileSync(join(folder, "owl.png"), await square(64));
+  writeFileSync(join(folder, "owl.ru.txt"), "сова");
+  writeFileSync(join(folder, "bare.png"), await square(32));
+  writeFileSync(join(folder, "cut.png"), (await square(50)).subarray(0, 60));
+  const { code, stdout } = await runHere(["data", "look", folder]);
+  expect(code).toBe(0);
+  const lines = stdout.split("\n");
+  expect(lines.slice(0, 4)).toEqual([
+    "2 pictures to train on, from 40x40 to 64x64",
+    "captions: en 1, ru 3",
+    "left out: 2",
+    "  bare.png: no caption, no text beside it",
+  ]);
+  expect(lines[4]).toMatch(/^ {2}cut\.png: cannot be read, /);
+  const json = JSON.parse((await runHere(["data", "look", folder, "--captions", "empty", "--json"])).stdout);
+  expect(json).toMatchObject({ pictures: 3, captions: { en: 1, ru: 3 }, skipped: [{ key: "cut.png" }] });
+  const failed = await runHere(["data", "look", folder, "--captions", "error"]);
+  expect(
+    { code: failed.code, told: failed.stderr.includes("a picture has no caption: bare.png") },
+    failed.stderr,
+  ).toEqual({
+    code: 2,
+    told: true,
+  });
+  const russian = await runHere(["data", "look", folder, "--captions", "error", "--language", "ru"]);
+  expect(russian.stderr).toContain("у картинки нет подписи: bare.png");
+  expect((await runHere(["data", "nano", folder, folder])).code).toBe(2);
 });

@@ -1,114 +1,34 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { Command } from "commander";
-import { KandinskyError, nearest } from "../../../src/base/mod.ts";
-import { contactSheet, encodePixels, type Picture, saveFile } from "../../../src/image/mod.ts";
-import { keyOf } from "../../../src/random/mod.ts";
-import {
-  isStyle,
-  NANO_SCENES,
-  openMasters,
-  readSubjects,
-  SCENES_CACHE,
-  SPLITS,
-  type Split,
-  STYLES,
-  type StyleName,
-  writeScenes,
-} from "../../../src/scenes/mod.ts";
-import { type Context, print } from "../context.ts";
-import { takeFolder } from "../output-folder.ts";
-import { startProgress } from "../progress.ts";
-import { formatCount } from "../units.ts";
+import { KandinskyError } from "../../../src/base/mod.ts";
+import type { Context } from "../context.ts";
+import { known } from "./known.ts";
+import { type LookOptions, lookThrough } from "./look.ts";
+import { drawNano, type NanoOptions } from "./nano.ts";
 
-interface Options {
-  readonly count: number;
-  readonly size: number;
-  readonly seed: number;
-  readonly shard: number;
-  readonly split: string;
-  readonly styles: string;
-  readonly cache?: string;
-}
+type Action = (
+  context: Context,
+  paths: readonly string[],
+  options: NanoOptions & LookOptions,
+) => Promise<void>;
 
-/** Above this the masters would be enlarged. */
-const LARGEST = 128;
-/** Pictures of the sheet. */
-const SHOWN = 64;
+/** Each action with the most paths that it takes. */
+const ACTIONS: Readonly<Record<string, readonly [most: number, run: Action]>> = {
+  nano: [1, (context, [folder], options) => drawNano(context, folder!, options)],
+  look: [Number.POSITIVE_INFINITY, lookThrough],
+};
 
-/** `kandinsky data nano`. */
+/** `kandinsky data`. */
 export async function runData(context: Context, command: Command): Promise<number> {
-  const { text, language, signal } = context;
-  const { data: t } = text;
-  const [action, folder] = command.args as [string, string];
-  known("kandinsky data", action, ["nano"]);
-  const { count, size, seed, shard, split, styles, cache = SCENES_CACHE } = command.opts<Options>();
-  known("--split", split, SPLITS);
-  const chosen = stylesOf(styles);
-  checkSize(size);
-  const key = keyOf(seed);
-  await takeFolder(folder);
-  const progress = startProgress(context);
-  try {
-    const subjects = await readSubjects();
-    const masters = await openMasters({
-      folder: cache,
-      codes: subjects.map(({ code }) => code),
-      styles: Object.keys(chosen) as StyleName[],
-      onStage: (stage) =>
-        progress.say("installs" in stage ? t.installing(stage.installs.join(", ")) : t.icons(stage.draws)),
+  const [action, ...paths] = command.args as [string, ...string[]];
+  known("kandinsky data", action, Object.keys(ACTIONS));
+  const [most, run] = ACTIONS[action]!;
+  if (paths.length > most) {
+    throw new KandinskyError("option_invalid", {
+      what: context.text.errors.excessArgument,
+      where: `kandinsky data ${action}`,
+      hint: context.text.errors.seeHelp("kandinsky data"),
     });
-    const shown: Picture[] = [];
-    const onScene = (picture: Picture, _: unknown, done: number) => {
-      if (signal.aborted) throw new KandinskyError("cancelled", { what: text.run.stopped });
-      if (shown.length < SHOWN) shown.push(picture);
-      progress.update({ label: t.drawing, detail: `${done}/${count}`, fraction: done / count });
-    };
-    const scenes = { ...NANO_SCENES, split: split as Split, styles: chosen };
-    // Apart from the sheet, which would else be found as one more picture to train on.
-    const inner = join(folder, "shards");
-    await mkdir(inner);
-    const shards = await writeScenes({
-      ...{ subjects, masters, scenes, key, count, size },
-      ...{ perShard: shard, folder: inner, onScene },
-    });
-    const sheet = join(folder, "sheet.png");
-    await saveFile(sheet, await encodePixels(contactSheet(shown), "png"), { overwrite: false });
-    progress.clear();
-    print(context, t.wrote(formatCount(count, language), formatCount(shards.length, language), inner, sheet));
-  } finally {
-    progress.clear();
   }
+  await run(context, paths, command.opts<NanoOptions & LookOptions>());
   return 0;
-}
-
-/** The styles named, with the weights of nano's own mixture where they have one, else all alike. */
-function stylesOf(names: string): Partial<Record<StyleName, number>> {
-  const list = names.split(",").map((name) => name.trim());
-  for (const name of list) known("--styles", name, Object.keys(STYLES));
-  const weights: Partial<Record<StyleName, number>> = NANO_SCENES.styles;
-  const mixed = list.every((name) => isStyle(name) && weights[name] !== undefined);
-  return Object.fromEntries(list.map((name) => [name, mixed ? weights[name as StyleName]! : 1]));
-}
-
-function checkSize(size: number): void {
-  if (size >= 16 && size <= LARGEST) return;
-  throw new KandinskyError("option_invalid", {
-    what: "cannot draw this size",
-    where: "--size",
-    seen: String(size),
-    wanted: `16 to ${LARGEST}`,
-  });
-}
-
-function known(where: string, seen: string, names: readonly string[]): void {
-  if (names.includes(seen)) return;
-  const close = nearest(seen, names);
-  throw new KandinskyError("option_unknown", {
-    what: "unknown name",
-    where,
-    seen: JSON.stringify(seen),
-    wanted: names.join(", "),
-    ...(close === undefined ? {} : { hint: `did you mean ${close}?` }),
-  });
 }

@@ -29,7 +29,7 @@ export const en = {
     models: "add, list, check and remove models",
     doctor: "tell what this machine can do",
     lora: "look into a LoRA file, or merge it into a copy of a U-Net",
-    data: "make the pictures that nano is trained on",
+    data: "make the pictures that nano is trained on, or look through data",
     masks: "draw masks as inpainting is trained with, to look at",
     inspect: "print a model's parts, shapes, parameters, work and memory",
     convert: "make safetensors of .pt and .bin files, running nothing in them",
@@ -353,27 +353,38 @@ export const en = {
     missingConfig: (path: string) => `put the model's configuration there too: ${path}`,
   },
   data: {
-    usage: "nano OUT [options]",
-    action: "nano: scenes composed from freely licensed icons, with captions in 15 languages",
-    output:
-      "a new folder: shards/ with WebDataset shards and licences.json, and one sheet of the first pictures",
+    usage: "nano OUT [options] | look SOURCE... [options]",
+    action:
+      "nano: make scenes from freely licensed icons, with captions in 15 languages; look: look through data to train on",
+    paths:
+      "OUT, a new folder for shards, licences.json and one sheet; or SOURCE, folders of pictures with captions and .tar shards",
     count: "how many pictures",
     size: "side of the pictures in pixels, 16 to 128",
     seed: "start of the randomness: equal seeds give equal files",
     shard: "pictures of a shard",
     split: (names: string) => `one of ${names}`,
     styles: (names: string) => `with commas between them: ${names}`,
+    captions: (names: string) => `what is done about pictures without caption: ${names}`,
     cache:
-      "folder for icons and their drawings; npm installs what is missing there (default: data/nano/.kandinsky)",
+      "folder for icons, which npm installs there (default: data/nano/.kandinsky), or for what was found (default: .kandinsky in the data)",
+    json: "print JSON (look)",
     examples: [
       ["kandinsky data nano scenes", "64 pictures to look at"],
       ["kandinsky data nano train --count 100000 --size 64 --seed 1", "shards to train on"],
+      ["kandinsky data look photos", "what is there, and what would be left out"],
     ],
     installing: (packages: string) => `installing ${packages}`,
     icons: (style: string) => `drawing the icons of ${style}`,
     drawing: "drawing",
     wrote: (count: string, shards: string, folder: string, sheet: string) =>
       `${count} pictures in ${shards} shards in ${folder}, the first on one sheet: ${sheet}`,
+    looking: "looking",
+    found: (count: string, smallest: string, largest: string) =>
+      `${count} pictures to train on, from ${smallest} to ${largest}`,
+    languages: (list: string) => `captions: ${list === "" ? "none" : list}`,
+    skipped: (count: string) => `left out: ${count}`,
+    reasons: { unreadable: "cannot be read", "no caption": "no caption" },
+    more: (count: string) => `  and ${count} more`,
   },
   masks: {
     usage: "OUT [options]",
