@@ -110,7 +110,7 @@ test("data look: sizes, languages and what is left out, on the terminal and as J
     code: 2,
     told: true,
   });
-  const russian = await runHere(["data", "look", folder, "--captions", "error", "--language", "ru"]);
+  const russian = await runHere(["data", "look", folder, "--captions", "error", "--lang", "ru"]);
   expect(russian.stderr).toContain("у картинки нет подписи: bare.png");
   expect((await runHere(["data", "nano", folder, folder])).code).toBe(2);
 });
