@@ -42,7 +42,25 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "graph",
     "tensor",
   ],
+<<<<<<< HEAD
   "src/films": ["pipelines", "motion", "video", "image"],
+=======
+  "src/runs": [
+    "train",
+    "data",
+    "scenes",
+    "pipelines",
+    "checkpoint",
+    "models",
+    "diffusion",
+    "passes",
+    "runtime",
+    "graph",
+    "image",
+    "random",
+    "tensor",
+  ],
+>>>>>>> dded862 (Runs: diffusion training from a config, in stages, with checkpoints, log, sheets and a model that draws)
 };
 
 /** Rooms that may use `node:` modules, `process` and `console`; elsewhere only files named `*.node.ts`. */

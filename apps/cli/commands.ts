@@ -21,5 +21,6 @@ export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise
   convert: async () => (await import("./commands/convert.ts")).convert,
   data: async () => (await import("./commands/data.ts")).data,
   masks: async () => (await import("./commands/masks.ts")).masks,
+  train: async () => (await import("./commands/train.ts")).train,
   inspect: async () => (await import("./commands/inspect.ts")).inspect,
 };

@@ -10,6 +10,8 @@ export interface Context {
   readonly stderr: NodeJS.WriteStream;
   /** Aborted by Ctrl-C or a request to end. */
   readonly signal: AbortSignal;
+  /** From now on the first Ctrl-C leaves the command all the time it needs to save; a second one ends it at once. */
+  readonly takeTime: () => void;
 }
 
 /** Writes a line of results. */

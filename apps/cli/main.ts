@@ -7,11 +7,12 @@ const CANCELLED = 130;
 const ENVIRONMENT = 3;
 
 const controller = new AbortController();
+let isUnhurried = false;
 for (const name of ["SIGINT", "SIGTERM"] as const) {
   process.on(name, () => {
     if (controller.signal.aborted) process.exit(CANCELLED);
     controller.abort();
-    setTimeout(() => process.exit(CANCELLED), GRACE_MILLISECONDS);
+    if (!isUnhurried) setTimeout(() => process.exit(CANCELLED), GRACE_MILLISECONDS);
   });
 }
 for (const stream of [process.stdout, process.stderr]) {
@@ -30,6 +31,9 @@ const code = await runCommandLine(process.argv.slice(2), {
   stdout,
   stderr,
   signal: controller.signal,
+  takeTime: () => {
+    isUnhurried = true;
+  },
 });
 // Pipes are written in the background on some systems: what was said must be out before the end.
 await Promise.all([stdout, stderr].map((stream) => new Promise((done) => stream.write("", done))));

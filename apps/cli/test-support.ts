@@ -89,6 +89,7 @@ export async function runHere(args: readonly string[], env: Record<string, strin
     stdout: stdout as unknown as NodeJS.WriteStream,
     stderr: stderr as unknown as NodeJS.WriteStream,
     signal: new AbortController().signal,
+    takeTime: () => {},
   });
   stdout.end();
   stderr.end();

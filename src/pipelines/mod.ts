@@ -35,10 +35,12 @@ export {
   type OpenedModel,
   openModel,
   PREVIEW_FILE,
+  readNullEmbedding,
 } from "./model.node.ts";
 export { MovqRunner } from "./movq-runner.node.ts";
 export {
   type BoundPart,
+  entryOf,
   PACK_FOLDER,
   PackStore,
   packedBytes,
@@ -74,6 +76,7 @@ export {
   SAMPLING,
   SUBJECT,
 } from "./request.ts";
+export { ResidentPrograms } from "./resident.node.ts";
 export { checkSide, type ModelDefaults, resolveRequest } from "./resolve.ts";
 export { encodeText } from "./t5-runner.node.ts";
 export {

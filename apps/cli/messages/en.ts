@@ -33,6 +33,7 @@ export const en = {
     masks: "draw masks as inpainting is trained with, to look at",
     inspect: "print a model's parts, shapes, parameters, work and memory",
     convert: "make safetensors of .pt and .bin files, running nothing in them",
+    train: "train or fine-tune a model as a config says",
   },
   generate: {
     usage: "[PROMPT...] [options]",
@@ -406,6 +407,34 @@ export const en = {
       `${count} masks in ${folder}, all on one sheet: ${sheet}`,
     holes: (mean: string, low: string, middle: string, high: string) =>
       `holes: mean ${mean}, median ${middle}; nine in ten from ${low} to ${high} of the picture`,
+  },
+  train: {
+    usage: "CONFIG [options]",
+    config: "what to train on what: a program (.js, .mjs) whose default export it is, or JSON",
+    out: "folder for checkpoints, log, sheets, page and model (default: the config's name)",
+    resume: "go on from the newest checkpoint, bit for bit",
+    dry: "only tell the stages",
+    smoke: "the whole path in seconds, in a folder that is removed: two small updates a stage",
+    examples: [
+      ["kandinsky train dist/configs/nano-unet.js --dry", "what a run would do"],
+      ["kandinsky train dist/configs/nano-unet.js --out runs/nano", "train; Ctrl-C saves and stops"],
+      ["kandinsky train dist/configs/nano-unet.js --out runs/nano --resume", "go on"],
+    ],
+    preparing: "preparing",
+    resumed: (update: number) => `going on after update ${update}`,
+    damaged: (what: string) => `passed over a damaged checkpoint: ${what}`,
+    skipped: (count: number) => `${count} samples are left out`,
+    stage: (name: string, sizes: string, samples: string, batch: string, updates: string, rate: string) =>
+      `stage ${name}: ${sizes} px, ${samples} samples, batch ${batch}, ${updates} updates, learning rate ${rate}`,
+    step: (at: string, loss: string, norm: string, speed: string, waiting: string) =>
+      `update ${at}, loss ${loss}, gradient ${norm}, ${speed} samples/s, waiting ${waiting} %`,
+    saving: "stopping after this update and saving; Ctrl-C again stops at once, without",
+    saved: (folder: string) => `saved ${folder}`,
+    sheet: (file: string) => `drew ${file}`,
+    finished: (model: string) => `done; the model: ${model}`,
+    stopped: (update: string, model: string) =>
+      `stopped after update ${update}, saved; go on with --resume. The model so far: ${model}`,
+    page: (file: string) => `curves and sheets: ${file}`,
   },
   run: {
     notices: {

@@ -40,6 +40,7 @@ export const ru: Messages = {
     masks: "нарисовать маски, на каких учится дорисовка, чтобы их рассмотреть",
     inspect: "показать части модели, формы, параметры, объём счёта и память",
     convert: "сделать safetensors из файлов .pt и .bin, ничего в них не запуская",
+    train: "обучить или дообучить модель по настройкам",
   },
   generate: {
     usage: "[ТЕКСТ...] [параметры]",
@@ -403,6 +404,37 @@ export const ru: Messages = {
       `${count} ${form(Number(count.replace(/\D/g, "")), "маска", "маски", "масок")} в ${folder}, все на листе ${sheet}`,
     holes: (mean, low, middle, high) =>
       `дыры: в среднем ${mean}, медиана ${middle}; девять из десяти — от ${low} до ${high} картины`,
+  },
+  train: {
+    usage: "НАСТРОЙКИ [параметры]",
+    config: "что и на чём обучать: программа (.js, .mjs), чей default export это и есть, или JSON",
+    out: "папка для сохранений, журнала, листов, страницы и модели (по умолчанию имя файла настроек)",
+    resume: "продолжить с последнего сохранения, бит в бит",
+    dry: "только перечислить этапы",
+    smoke: "весь путь за секунды, в папке, которая потом удаляется: по два малых шага на этап",
+    examples: [
+      ["kandinsky train dist/configs/nano-unet.js --dry", "что будет сделано"],
+      [
+        "kandinsky train dist/configs/nano-unet.js --out runs/nano",
+        "обучить; Ctrl-C сохраняет и останавливает",
+      ],
+      ["kandinsky train dist/configs/nano-unet.js --out runs/nano --resume", "продолжить"],
+    ],
+    preparing: "подготовка",
+    resumed: (update) => `продолжаю после шага ${update}`,
+    damaged: (what) => `пропущено повреждённое сохранение: ${what}`,
+    skipped: (count) => `не использовано примеров: ${count}`,
+    stage: (name, sizes, samples, batch, updates, rate) =>
+      `этап ${name}: ${sizes} пикс., примеров ${samples}, по ${batch} за шаг, шагов ${updates}, скорость обучения ${rate}`,
+    step: (at, loss, norm, speed, waiting) =>
+      `шаг ${at}, ошибка ${loss}, градиент ${norm}, ${speed} примеров/с, ожидание ${waiting} %`,
+    saving: "остановлюсь после этого шага и сохраню; ещё раз Ctrl-C — сразу и без сохранения",
+    saved: (folder) => `сохранено: ${folder}`,
+    sheet: (file) => `нарисовано: ${file}`,
+    finished: (model) => `готово; модель: ${model}`,
+    stopped: (update, model) =>
+      `остановлено после шага ${update}, всё сохранено; продолжить можно с --resume. Модель на этот момент: ${model}`,
+    page: (file) => `кривые и листы: ${file}`,
   },
   run: {
     notices: {

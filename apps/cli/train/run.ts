@@ -1,0 +1,169 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, extname, join, resolve } from "node:path";
+import type { Command } from "commander";
+import {
+  loadRun,
+  type RunConfig,
+  type RunEvent,
+  runTraining,
+  smokeOf,
+  updatesOf,
+} from "../../../src/runs/mod.ts";
+import { type Context, print } from "../context.ts";
+import { type Progress, startProgress } from "../progress.ts";
+import { formatCount } from "../units.ts";
+
+interface Options {
+  readonly out?: string;
+  readonly resume?: true;
+  readonly dry?: true;
+  readonly smoke?: true;
+  readonly threads?: number;
+  readonly json?: true;
+}
+
+/** `kandinsky train`. */
+export async function runTrain(context: Context, command: Command): Promise<number> {
+  const options = command.opts<Options>();
+  const file = command.args[0]!;
+  const config = await loadRun(file);
+  if (options.dry) {
+    printPlan(context, config);
+    return 0;
+  }
+  if (!options.smoke) {
+    const folder = resolve(options.out ?? basename(file, extname(file)));
+    return follow(context, config, folder, options);
+  }
+  const folder = await mkdtemp(join(tmpdir(), "kandinsky-smoke-"));
+  try {
+    return await follow(context, smokeOf(config), folder, options);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function printPlan(context: Context, { stages }: RunConfig): void {
+  const { text, language } = context;
+  const count = (value: number) => formatCount(value, language);
+  for (const stage of stages) {
+    const sizes = stage.sizes.map(({ width, height }) => `${width}x${height}`).join(", ");
+    print(
+      context,
+      text.train.stage(
+        stage.name,
+        sizes,
+        count(stage.samples),
+        count(stage.batch),
+        count(updatesOf(stage)),
+        `${stage.learningRate}`,
+      ),
+    );
+  }
+}
+
+async function follow(
+  context: Context,
+  config: RunConfig,
+  folder: string,
+  { resume, threads, json }: Options,
+): Promise<number> {
+  const progress = startProgress(context);
+  context.takeTime();
+  context.signal.addEventListener("abort", () => progress.say(context.text.train.saving), { once: true });
+  let complete = true;
+  const tell = json
+    ? (event: RunEvent) => print(context, JSON.stringify(event))
+    : (event: RunEvent) =>
+        (TELL[event.type] as (event: RunEvent, to: Telling) => void)(event, { context, progress, folder });
+  try {
+    const run = runTraining(config, {
+      folder,
+      resume: resume === true,
+      signal: context.signal,
+      ...(threads === undefined ? {} : { threads }),
+    });
+    for await (const event of run) {
+      if (event.type === "ended") complete = event.update === event.updates;
+      tell(event);
+    }
+  } finally {
+    progress.clear();
+  }
+  return complete ? 0 : INTERRUPTED;
+}
+
+/** As of every command that Ctrl-C ends. */
+const INTERRUPTED = 130;
+
+interface Telling {
+  readonly context: Context;
+  readonly progress: Progress;
+  readonly folder: string;
+}
+
+type Tell = {
+  readonly [K in RunEvent["type"]]: (event: Extract<RunEvent, { type: K }>, to: Telling) => void;
+};
+
+/** Skipped samples that are named; the rest is counted. */
+const NAMED = 5;
+
+/** What is said of each event. */
+const TELL: Tell = {
+  prepare: ({ what }, { context, progress }) =>
+    progress.update({ label: context.text.train.preparing, detail: what }),
+  resumed: ({ update, damaged }, { context, progress }) => {
+    for (const one of damaged) progress.say(context.text.train.damaged(one));
+    progress.say(context.text.train.resumed(update));
+  },
+  skipped: ({ skipped }, { context, progress }) => {
+    progress.say(context.text.train.skipped(skipped.length));
+    for (const { key, reason, detail } of skipped.slice(0, NAMED))
+      progress.say(`  ${key}: ${reason}, ${detail}`);
+  },
+  stage: ({ stage: { name, samples, batch, learningRate, sizes } }, { context, progress }) => {
+    const count = (value: number) => formatCount(value, context.language);
+    const shown = sizes.map(({ width, height }) => `${width}x${height}`).join(", ");
+    progress.say(
+      context.text.train.stage(
+        name,
+        shown,
+        count(samples),
+        count(batch),
+        count(Math.ceil(samples / batch)),
+        `${learningRate}`,
+      ),
+    );
+  },
+  step: ({ record, updates, secondsLeft }, { context, progress }) => {
+    const { update, loss, gradientNorm, samplesPerSecond, waiting, stage } = record;
+    progress.update({
+      label: stage,
+      detail: context.text.train.step(
+        `${update}/${updates}`,
+        loss.toFixed(4),
+        gradientNorm.toFixed(2),
+        samplesPerSecond.toFixed(1),
+        (100 * waiting).toFixed(1),
+      ),
+      fraction: update / updates,
+      secondsLeft,
+    });
+  },
+  checkpoint: ({ folder }, { context, progress }) => progress.say(context.text.train.saved(folder)),
+  sheet: ({ file }, { context, progress }) => progress.say(context.text.train.sheet(file)),
+  exported: () => {},
+  ended: ({ update, updates }, { context, folder }) => {
+    const { train } = context.text;
+    const model = join(folder, "model");
+    print(
+      context,
+      update === updates
+        ? train.finished(model)
+        : train.stopped(formatCount(update, context.language), model),
+    );
+    print(context, train.page(join(folder, "index.html")));
+  },
+};

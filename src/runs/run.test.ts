@@ -1,0 +1,93 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Kandinsky3 } from "../pipelines/mod.ts";
+import { readRecords } from "./log.node.ts";
+import { type RunConfig, type RunEvent, runTraining } from "./mod.ts";
+import { tinyRun, writePictures, writeTinyModel } from "./test-support.ts";
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "kandinsky-runs-"));
+  await writePictures(join(root, "pictures"));
+  await writeTinyModel(join(root, "model"));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+/** Every run starts two or three engines. */
+const SLOW = { timeout: 240_000 };
+
+async function runAll(
+  config: RunConfig,
+  folder: string,
+  resume: boolean,
+  stopAfter = Infinity,
+): Promise<RunEvent[]> {
+  const stop = new AbortController();
+  const events: RunEvent[] = [];
+  for await (const event of runTraining(config, { folder, resume, threads: 1, signal: stop.signal })) {
+    events.push(event);
+    if (event.type === "step" && event.record.update >= stopAfter) stop.abort();
+  }
+  return events;
+}
+
+async function stateOf(folder: string): Promise<string> {
+  const last = (await readdir(join(folder, "checkpoints"))).sort().at(-1)!;
+  const { update, sha256 } = JSON.parse(
+    await readFile(join(folder, "checkpoints", last, "checkpoint.json"), "utf8"),
+  );
+  return `${update} ${sha256}`;
+}
+
+test("runTraining goes on bit for bit from any update, across a stage border too", SLOW, async () => {
+  const config = tinyRun(root);
+  const whole = join(root, "whole");
+  await runAll(config, whole, false);
+  for (const stopAfter of [2, 3]) {
+    const folder = join(root, `stopped-${stopAfter}`);
+    const first = await runAll(config, folder, false, stopAfter);
+    expect(first.at(-1)).toEqual({ type: "ended", update: stopAfter, updates: 6 });
+    const second = await runAll(config, folder, true);
+    expect(second[0]).toEqual({ type: "resumed", update: stopAfter, damaged: [] });
+    expect(await stateOf(folder)).toBe(await stateOf(whole));
+    const losses = async (of: string) => (await readRecords(of)).map(({ update, loss }) => [update, loss]);
+    expect(await losses(folder)).toEqual(await losses(whole));
+  }
+});
+
+test(
+  "runTraining leaves a model that draws, a page with curves, and a log with every update",
+  SLOW,
+  async () => {
+    const sheets = { every: 100, prompts: ["a cat", "собака"], steps: 1 };
+    const folder = join(root, "drawn");
+    const events = await runAll(tinyRun(root, { sheets }), folder, false);
+    expect(events.filter(({ type }) => type === "sheet").length).toBe(2);
+    expect((await readRecords(folder)).map(({ update }) => update)).toEqual([1, 2, 3, 4, 5, 6]);
+    const page = await readFile(join(folder, "index.html"), "utf8");
+    expect(page.match(/<polyline/g)!.length).toBeGreaterThan(3);
+    expect(page.match(/<img/g)!.length).toBe(2);
+    await using model = await Kandinsky3.load({ model: join(folder, "model"), threads: 1 });
+    const request = { prompt: "a cat", width: 128, height: 64, steps: 1, guidance: 0, seed: 0 };
+    const types: string[] = [];
+    for await (const event of model.generate(request)) types.push(event.type);
+    expect(types).toContain("picture");
+  },
+);
+
+test(
+  "runTraining refuses a folder with a run, and a checkpoint of another config by the first difference",
+  SLOW,
+  async () => {
+    const folder = join(root, "mixed");
+    const config = tinyRun(root);
+    await runAll(config, folder, false, 1);
+    await expect(runAll(config, folder, false)).rejects.toThrow(/holds a training run.*--resume/s);
+    const other = tinyRun(root, { dropout: 0.5 });
+    await expect(runAll(other, folder, true)).rejects.toThrow(
+      /another config.*dropout.*seen 0.1, wanted 0.5/s,
+    );
+  },
+);

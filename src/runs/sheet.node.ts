@@ -1,0 +1,25 @@
+import { contactSheet, encodePixels, type Picture, saveFile } from "../image/mod.ts";
+import { Kandinsky3 } from "../pipelines/mod.ts";
+import type { RunConfig } from "./config.ts";
+
+export interface SheetRequest {
+  readonly sheets: NonNullable<RunConfig["sheets"]>;
+  /** Folder of the model to draw with. */
+  readonly model: string;
+  readonly width: number;
+  readonly height: number;
+  readonly threads: number;
+  /** The picture file. */
+  readonly file: string;
+}
+
+/** Draws the prompts of a run, always from the same seeds, and saves them on one sheet. */
+export async function drawSheet({ sheets, model, threads, file, ...size }: SheetRequest): Promise<void> {
+  const { prompts, steps, guidance, seed } = sheets;
+  await using drawer = await Kandinsky3.load({ model, threads, cache: false });
+  const pictures: Picture[] = [];
+  for await (const event of drawer.generate({ prompt: prompts, steps, guidance, seed, ...size })) {
+    if (event.type === "picture") pictures.push(event.picture);
+  }
+  await saveFile(file, await encodePixels(contactSheet(pictures), "png"), { overwrite: true });
+}

@@ -1,0 +1,129 @@
+import { availableParallelism } from "node:os";
+import { z } from "zod";
+import {
+  type Cursor,
+  EVEN_WEIGHTS,
+  openDataset,
+  openStream,
+  type Skipped,
+  type Waiting,
+} from "../data/mod.ts";
+import type { Picture } from "../image/mod.ts";
+import { foldIn, type Key } from "../random/mod.ts";
+import { NANO_CAPTIONS, NANO_SCENES, openSceneStream, readSubjects, SCENES_CACHE } from "../scenes/mod.ts";
+import type { RunConfig, Stage } from "./config.ts";
+
+/** What one update learns from. */
+export interface SourceBatch {
+  /** All of one size. */
+  readonly pictures: readonly Picture[];
+  readonly texts: readonly string[];
+  /** Plain data: where the stage goes on after this batch. */
+  readonly cursor: unknown;
+}
+
+/** Batches of one stage, without end, made ahead by threads. */
+export interface Source {
+  next(): Promise<SourceBatch>;
+  waiting(): Waiting;
+  close(): Promise<void>;
+}
+
+export interface SourceRequest {
+  readonly config: RunConfig;
+  readonly stage: Stage;
+  readonly key: Key;
+  /** What a batch said; undefined at the start of a stage. */
+  readonly cursor: unknown;
+  /** Where what was found out about data is kept. */
+  readonly cache: string;
+  readonly onSkipped: (skipped: readonly Skipped[]) => void;
+  readonly onPrepare: (what: string) => void;
+}
+
+type Kind = RunConfig["data"]["kind"];
+type DataOf<K extends Kind> = Extract<RunConfig["data"], { kind: K }>;
+
+/** How each kind of data becomes batches. */
+const SOURCES: { readonly [K in Kind]: (data: DataOf<K>, request: SourceRequest) => Promise<Source> } = {
+  scenes: openScenes,
+  files: openFiles,
+};
+
+/** Opens the data of a stage at a cursor. Throws what the kind of data throws. */
+export function openSource(request: SourceRequest): Promise<Source> {
+  const { data } = request.config;
+  return SOURCES[data.kind](data as never, request);
+}
+
+const DEPTH = 3;
+/** The engine has threads of its own; data needs a small part of one. */
+const WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
+const ALONE = { rank: 0, world: 1 };
+
+async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promise<Source> {
+  const { stage, key, cursor, onPrepare } = request;
+  const all = await readSubjects();
+  const wanted = data.subjects === undefined ? undefined : new Set(data.subjects);
+  const stream = await openSceneStream({
+    subjects: all.filter(({ code }) => wanted?.has(code) ?? true),
+    scenes: NANO_SCENES,
+    captions: NANO_CAPTIONS,
+    folder: data.folder ?? SCENES_CACHE,
+    buckets: stage.sizes,
+    batch: stage.batch,
+    key,
+    rank: ALONE,
+    first: z.int().min(0).default(0).parse(cursor),
+    workers: WORKERS,
+    depth: DEPTH,
+    onStage: (step) => onPrepare("installs" in step ? step.installs.join(", ") : step.draws),
+  });
+  return {
+    waiting: stream.waiting,
+    close: stream.close,
+    async next() {
+      const { pictures, captions, next } = await stream.next();
+      return { pictures, texts: captions.map(({ text }) => text), cursor: next };
+    },
+  };
+}
+
+const CURSOR = z.object({ epoch: z.int().min(0), batch: z.int().min(0) }).default({ epoch: 0, batch: 0 });
+/** Samples that the order is mixed over. */
+const BUFFER = 1000;
+const STREAM = 0;
+
+async function openFiles(data: DataOf<"files">, request: SourceRequest): Promise<Source> {
+  const { stage, key, cursor, cache, onSkipped, onPrepare } = request;
+  const dataset = await openDataset({
+    sources: data.paths,
+    cache,
+    captions: data.captions,
+    workers: WORKERS,
+    onProgress: (done, total) => onPrepare(`${done} / ${total}`),
+  });
+  if (dataset.skipped.length > 0) onSkipped(dataset.skipped);
+  const stream = await openStream({
+    dataset,
+    buckets: stage.sizes,
+    batch: stage.batch,
+    key: foldIn(key, STREAM),
+    rank: ALONE,
+    cursor: CURSOR.parse(cursor) satisfies Cursor,
+    weights: EVEN_WEIGHTS,
+    buffer: BUFFER,
+    enlarge: data.enlarge,
+    flip: data.flip,
+    workers: WORKERS,
+    depth: DEPTH,
+  });
+  return {
+    waiting: stream.waiting,
+    close: stream.close,
+    async next() {
+      const { pictures, texts, cursor: after } = await stream.next();
+      return { pictures, texts: texts.map((choice) => choice?.text ?? ""), cursor: after };
+    },
+  };
+}

@@ -1,0 +1,74 @@
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import sharp from "sharp";
+import { writeSafetensors } from "../checkpoint/mod.ts";
+import { parseUNetConfig, unetParameters } from "../models/mod.ts";
+import { keyOf } from "../random/mod.ts";
+import { parseRun, type RunConfig } from "./config.ts";
+import { initialUNet } from "./initial.ts";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+
+const TINY = join(ROOT, "golden/tiny-k3");
+
+/** A whole model with a U-Net of two levels: the parts of golden's tiny-k3 with fresh weights of few parameters. */
+export async function writeTinyModel(folder: string): Promise<void> {
+  for (const name of ["text_encoder", "tokenizer", "movq", "scheduler", "model_index.json"]) {
+    await cp(join(TINY, name), join(folder, name), { recursive: true });
+  }
+  const given = JSON.parse(await readFile(join(TINY, "unet/config.json"), "utf8"));
+  const config = { ...given, block_out_channels: [8, 8], layers_per_block: 2 };
+  await mkdir(join(folder, "unet"));
+  await writeFile(join(folder, "unet/config.json"), JSON.stringify(config));
+  const weights = initialUNet(unetParameters(parseUNetConfig(config, "unet")), keyOf(1));
+  const tensors = [...weights].map(([name, tensor]) => ({ name, tensor }));
+  await writeSafetensors(join(folder, "unet/diffusion_pytorch_model.safetensors"), tensors, {});
+}
+
+/** Six flat pictures with captions. */
+export async function writePictures(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (let i = 0; i < 6; i++) {
+    const background = { r: 40 * i, g: 255 - 40 * i, b: 128 };
+    const size = { width: 128, height: 64, channels: 3 as const };
+    await sharp({ create: { ...size, background } })
+      .png()
+      .toFile(join(folder, `${i}.png`));
+    await writeFile(join(folder, `${i}.txt`), `picture ${i}`);
+  }
+}
+
+/** Two stages of three updates each, of other sizes and batches. */
+export function tinyRun(root: string, changes: Readonly<Record<string, unknown>> = {}): RunConfig {
+  const input = {
+    kind: "diffusion",
+    model: join(root, "model"),
+    start: "fresh",
+    seed: 5,
+    data: { kind: "files", paths: [join(root, "pictures")] },
+    tokens: 16,
+    stages: [
+      {
+        name: "wide",
+        sizes: [{ width: 128, height: 64 }],
+        batch: 2,
+        samples: 6,
+        learningRate: 1e-3,
+        warmUp: 4,
+      },
+      {
+        name: "square",
+        sizes: [{ width: 64, height: 64 }],
+        batch: 4,
+        parts: 2,
+        samples: 12,
+        learningRate: 1e-3,
+      },
+    ],
+    halfLives: [20, 200],
+    checkpoints: { every: 4, keep: 2 },
+    ...changes,
+  };
+  return parseRun(input, "test");
+}
