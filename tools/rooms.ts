@@ -42,9 +42,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "graph",
     "tensor",
   ],
-<<<<<<< HEAD
   "src/films": ["pipelines", "motion", "video", "image"],
-=======
   "src/runs": [
     "train",
     "data",
@@ -60,7 +58,6 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "random",
     "tensor",
   ],
->>>>>>> dded862 (Runs: diffusion training from a config, in stages, with checkpoints, log, sheets and a model that draws)
 };
 
 /** Rooms that may use `node:` modules, `process` and `console`; elsewhere only files named `*.node.ts`. */

@@ -68,7 +68,7 @@ test("loadCheckpoint passes over a damaged one, and tells where none is whole", 
 
 test("saveCheckpoint killed at any moment leaves the checkpoint before it whole", async () => {
   const folder = join(root, "killed");
-  const child = fileURLToPath(new URL("./test-saver.js", import.meta.url));
+  const child = fileURLToPath(new URL("./test-saver.node.js", import.meta.url));
   let last = 0;
   for (let i = 0; i < 10; i++) {
     const process = fork(child, [folder, String(last)], { stdio: "ignore" });
