@@ -76,4 +76,8 @@ test("prefetch gives a failure in its turn and again afterwards", async () => {
   expect([await ahead.next(), await ahead.next()]).toEqual([0, 1]);
   await expect(ahead.next()).rejects.toThrow("item 2");
   await expect(ahead.next()).rejects.toThrow("item 2");
+  const stopped = prefetch(async (index) => index, { first: 0, depth: 2, now: () => 0 });
+  expect(await stopped.next()).toBe(0);
+  stopped.stop();
+  await expect(stopped.next()).rejects.toMatchObject({ code: "cancelled" });
 });

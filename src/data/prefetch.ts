@@ -1,3 +1,5 @@
+import { KandinskyError } from "../base/mod.ts";
+
 /** How long the taker has waited. */
 export interface Waiting {
   readonly taken: number;
@@ -10,7 +12,7 @@ export interface Waiting {
 }
 
 export interface Prefetched<T> {
-  /** The next item, in order. Throws what making it threw, again at every later call. */
+  /** The next item, in order. Throws what making it threw, again at every later call, and `cancelled` once stopped. */
   next(): Promise<T>;
   waiting(): Waiting;
   /** Makes no more; what is being made is let go. */
@@ -45,6 +47,7 @@ export function prefetch<T>(
   return {
     async next() {
       if (failure !== undefined) throw failure.error;
+      if (stopped) throw new KandinskyError("cancelled", { what: "nothing is made ahead any more" });
       const asked = now();
       began ??= asked;
       fill();
