@@ -49,7 +49,8 @@ test("bench --smoke measures every group, says how much disk it takes and leaves
   const { machine, threads, scale: name, seed, failures, ...found } = JSON.parse(stdout);
   expect(failures).toEqual([]);
   expect([typeof machine.processor, threads, name, typeof seed]).toEqual(["string", 2, "smoke", "number"]);
-  expect(Object.keys(found)).toEqual(Object.keys(GROUPS));
+  const groups = Object.entries(GROUPS).filter(([, { onlyByName }]) => onlyByName !== true);
+  expect(Object.keys(found)).toEqual(groups.map(([group]) => group));
   const bad = numbersIn(found).filter(([, x]) => typeof x !== "number" || !Number.isFinite(x) || x < 0);
   expect(bad).toEqual([]);
 
@@ -96,6 +97,29 @@ test("bench scaling says what is missing where there is no mpirun", { timeout: 5
   expect(stdout).toContain("of gradients in buckets of 8.00 MB");
 });
 
+test("bench full draws a picture with a whole model inside a memory limit, or says that there is none", {
+  timeout: 3 * MINUTES,
+}, () => {
+  const folder = newFolder();
+  const args = [main, "full", "--smoke", "--memory", "2G", "--steps", "3", "--json", "--folder", folder];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  expect(status, stderr).toBe(0);
+  expect(readdirSync(folder)).toEqual([]);
+  const { full } = JSON.parse(stdout) as Required<Found>;
+  expect([full.limitBytes, full.stepSeconds.length]).toEqual([2 * 2 ** 30, 3]);
+  expect(full.plan.stages.map(({ stage }) => stage)).toEqual(["encode", "prepare", "guided step", "decode"]);
+  expect(full.stages.map(({ stage }) => stage)).toEqual(["load", "encode", "prepare", "denoise", "decode"]);
+  expect(full.packedBytes).toBeGreaterThan(0);
+  if (process.platform !== "linux") return;
+  expect(full.privateBytes).toBeGreaterThan(50e6);
+  expect(full.residentBytes.length).toBeGreaterThanOrEqual(2);
+  if (typeof full.group === "string")
+    expect(stderr).toContain(`no control group of ${full.limitBytes} bytes`);
+  else if (full.group.maxBytes !== undefined)
+    expect(full.group.maxBytes).toBeLessThanOrEqual(full.limitBytes);
+  expect(linesOf({ full }).filter((line) => /NaN|undefined|Infinity/.test(line))).toEqual([]);
+});
+
 test("bench ends with 130 on Ctrl-C and leaves nothing", { timeout: 2 * MINUTES }, async () => {
   const folder = newFolder();
   const child = spawn(process.execPath, [main, "unet", "--smoke", "--folder", folder]);
@@ -118,6 +142,8 @@ test("visitOurs rejects with what failed in its process", { timeout: MINUTES }, 
 test.each([
   [["unett"], "did you mean unet?"],
   [["--quick"], "usage:"],
+  [["full", "--memory", "8"], '--memory: seen "8", wanted bytes with a unit'],
+  [["full", "--steps", "0"], '--steps: seen "0"'],
   [["--smoke", "--python", "no-such-python"], "cannot use this Python: --python no-such-python: seen spawn"],
 ])("bench %s is a mistake of the user", (args, said) => {
   const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: "utf8" });

@@ -15,6 +15,8 @@ export interface Context {
   /** Folder for inputs and outputs. */
   readonly scratch: string;
   readonly threads: number;
+  /** Bytes that the whole pipeline may take. */
+  readonly memory: number;
   /** The Python that has diffusers. */
   readonly python: string | undefined;
   readonly tell: (line: string) => void;

@@ -2,6 +2,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { EMBEDDED_MODEL, PACK_FOLDER } from "../src/pipelines/mod.ts";
 import { type Comparison, type Context, compare } from "./compare.ts";
+import { type Full, full } from "./full/measure.ts";
+import { publishedBytes } from "./full/published.ts";
 import type { PeakResult, UNetResult } from "./jobs.ts";
 import { median } from "./measure.ts";
 import { type Cold, coldStarts } from "./nano.ts";
@@ -18,6 +20,7 @@ export interface Found {
   text?: Comparison<"text">;
   nano?: Comparison<"nano"> & { readonly cold: Cold };
   scaling?: Scaling;
+  full?: Full;
 }
 
 export type GroupName = keyof Found;
@@ -25,6 +28,8 @@ export type GroupName = keyof Found;
 interface Group<G extends GroupName> {
   /** Bytes on disk while it is measured. */
   readonly diskBytes: (scale: Scale) => number;
+  /** Left out where no group is named. */
+  readonly onlyByName?: true;
   readonly run: (context: Context) => Promise<NonNullable<Found[G]>>;
 }
 
@@ -41,7 +46,13 @@ export const GROUPS: { readonly [G in GroupName]: Group<G> } = {
   text: { diskBytes: (scale) => HALF * partSize(scale, "text_encoder"), run: text },
   nano: { diskBytes: () => SCRATCH_BYTES, run: nano },
   scaling: { diskBytes: () => 0, run: scaling },
+  full: { diskBytes: fullBytes, run: full, onlyByName: true },
 };
+
+/** The files, and at most all of the U-Net and the MoVQ prepared as float32. */
+function fullBytes(scale: Scale): number {
+  return publishedBytes(scale) + SINGLE * (partSize(scale, "unet") + partSize(scale, "movq"));
+}
 
 async function peak({ scale, scratch, model, threads, tell, signal }: Context) {
   const [inputs, outputs] = [join(scratch, "none"), join(scratch, "peak-none")];

@@ -105,7 +105,10 @@ export interface Work {
   readonly executedFlops: number;
 }
 
-export interface PeakResult extends Timed {
+/** The most memory that a case took, in bytes: private of the engine, and resident of both processes. */
+export type PeakMemory = Pick<Footprint, "peakPrivateBytes" | "peakBytes">;
+
+export interface PeakResult extends Timed, PeakMemory {
   readonly flops: number;
 }
 
@@ -132,7 +135,8 @@ export interface TextResult extends Timed, Footprint, Work {
   readonly wholeSeconds: readonly number[];
 }
 
-export interface NanoResult extends Timed {}
+/** Private memory is of both processes here. */
+export interface NanoResult extends Timed, PeakMemory {}
 
 export interface StepResult extends Timed {
   readonly batch: number;

@@ -1,6 +1,7 @@
 import type { Comparison, Row } from "./compare.ts";
+import type { Full } from "./full/measure.ts";
 import { type Found, type GroupName, perStepSeconds } from "./groups.ts";
-import type { Footprint, Kind, Work } from "./jobs.ts";
+import type { Kind, PeakMemory, Work } from "./jobs.ts";
 import { median } from "./measure.ts";
 import { scalingLines } from "./scaling/lines.ts";
 
@@ -12,7 +13,8 @@ const LINES: { readonly [G in GroupName]: Lines<G> } = {
   peak: ({ flopsPerSecond, rows }) => [
     `Peak of this machine: ${giga(flopsPerSecond)} GFLOP/s`,
     ...rows.map(
-      ({ name, flops, seconds }) => `  ${giga(flops / Math.min(...seconds)).padStart(6)} GFLOP/s  ${name}`,
+      ({ name, flops, seconds, peakPrivateBytes }) =>
+        `  ${giga(flops / Math.min(...seconds)).padStart(6)} GFLOP/s  ${name}; at most ${gb(peakPrivateBytes)} private`,
     ),
   ],
   unet: ({ firstLoad, float32Bytes, rows, failure }, all) => [
@@ -41,10 +43,12 @@ const LINES: { readonly [G in GroupName]: Lines<G> } = {
     ]),
     ...failureLine(failure),
   ],
+  full: (found) => fullLines(found),
   nano: ({ rows, cold, failure }) => [
     "Nano model, one picture",
     ...rows.flatMap(({ ours, ...peer }) => [
       `  warm, ${ours.name}: ${s(median(ours.seconds))}`,
+      ...memoryLines(ours),
       ...peerLines(peer, "levels of 255"),
     ]),
     `  cold, the whole command line: ${s(median(cold.seconds))}${cold.diffusersSeconds === undefined ? "" : `; a Python process with diffusers ${s(median(cold.diffusersSeconds))}, ratio ${(median(cold.diffusersSeconds) / median(cold.seconds)).toFixed(2)}`}`,
@@ -52,6 +56,39 @@ const LINES: { readonly [G in GroupName]: Lines<G> } = {
   ],
   scaling: scalingLines,
 };
+
+function fullLines({ plan, group, ...found }: Full): string[] {
+  const { limitBytes, side, steps, stepSeconds, stages, residentBytes } = found;
+  const place =
+    typeof group === "string"
+      ? `WITHOUT a control group (${group}): the limit was planned for but not enforced`
+      : `in a control group (version ${group.version}) of ${gib(limitBytes)} without swap`;
+  const most = typeof group === "string" ? [] : [usageLine(group)];
+  return [
+    `The whole pipeline, prompt to PNG at ${side}x${side}, ${steps} steps with guidance, ${place}`,
+    ...plan.stages.map(
+      ({ stage, dtype, expectedBytes, weightBytes, rereads, beside }) =>
+        `  plan: ${stage.padEnd(11)} weights ${dtype}, ${gb(weightBytes)} mapped${rereads ? ", read again each step" : ""}; ${gb(expectedBytes)} private expected${beside.length > 0 ? `, ${beside.join(" and ")} loaded beside` : ""}`,
+    ),
+    `  ${s(found.seconds)} in all, ${found.packedBytes > 0 ? `${s(found.packSeconds)} of it preparing ${gb(found.packedBytes)} once` : "nothing to prepare"}; files ${found.startsCold ? "cold" : "perhaps cached"} at the start`,
+    `  a step ${s(median(stepSeconds))} (first ${s(stepSeconds[0]!)}, slowest ${s(Math.max(...stepSeconds))})`,
+    ...stages.map(
+      ({ stage, seconds, privateBytes }) =>
+        `  ${stage.padEnd(8)} ${s(seconds).padStart(7)}, at most ${gb(privateBytes)} private`,
+    ),
+    `  memory: at most ${gb(found.privateBytes)} private (RssAnon, ${found.looksPerSecond.toFixed(0)} looks a second), VmHWM ${residentBytes.map(gb).join(" + ")}`,
+    ...most,
+  ];
+}
+
+function usageLine({ maxBytes, timesAtLimit }: Exclude<Full["group"], string>): string {
+  const used = maxBytes === undefined ? "" : ` ${gib(maxBytes)} at most, cached files included`;
+  return `  control group:${used}${timesAtLimit === undefined ? "" : `; ${timesAtLimit} times at its limit`}`;
+}
+
+function gib(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+}
 
 /** All groups that were measured, as lines. */
 export function linesOf(found: Found): string[] {
@@ -93,7 +130,7 @@ function speed(flopsPerSecond: number, { peak }: Found): string {
   return `${giga(flopsPerSecond)} GFLOP/s${share}`;
 }
 
-function memoryLines({ peakPrivateBytes, peakBytes }: Footprint): string[] {
+function memoryLines({ peakPrivateBytes, peakBytes }: PeakMemory): string[] {
   return [`    memory: at most ${gb(peakPrivateBytes)} private, ${gb(peakBytes)} with mapped weights`];
 }
 

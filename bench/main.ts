@@ -2,22 +2,24 @@ import { mkdir, mkdtemp, rm, statfs } from "node:fs/promises";
 import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { KandinskyError, nearest } from "../src/base/mod.ts";
+import { KandinskyError, nearest, parseBytes } from "../src/base/mod.ts";
 import type { Context } from "./compare.ts";
 import { type Found, GROUPS, type GroupName } from "./groups.ts";
 import { linesOf } from "./lines.ts";
 import { peerVersions } from "./processes.ts";
-import { fullScale, smokeScale } from "./scale.ts";
+import { fullScale, type Scale, smokeScale } from "./scale.ts";
 import { SEED } from "./weights.ts";
 
-const USAGE = `usage: npm run bench -- [GROUP...] [--json] [--python PATH] [--folder DIR] [--keep] [--large] [--smoke]
-  GROUP          ${Object.keys(GROUPS).join(", ")}; all of them by default
+const USAGE = `usage: npm run bench -- [GROUP...] [--json] [--python PATH] [--folder DIR] [--keep] [--large] [--smoke] [--memory BYTES] [--steps N]
+  GROUP          ${Object.keys(GROUPS).join(", ")}; all but full by default
   --json         print one JSON object instead of lines
   --python PATH  a Python with torch, diffusers and transformers: the same work beside ours
   --folder DIR   where weights are written (default: the system's folder for temporary files)
   --keep         leave them there for the next run
   --large        decode 1024x1024 too
-  --smoke        small models: every line within a minute`;
+  --smoke        small models: every line within a minute
+  --memory BYTES for full: the control group that it draws in, such as 6G, 8G (default), 16G
+  --steps N      for full: steps of the picture (25)`;
 
 const THREADS = 2;
 const CANCELLED = 130;
@@ -36,6 +38,8 @@ const OPTIONS = {
   keep: { type: "boolean", default: false },
   large: { type: "boolean", default: false },
   smoke: { type: "boolean", default: false },
+  memory: { type: "string", default: "8G" },
+  steps: { type: "string" },
   help: { type: "boolean", default: false },
 } as const;
 
@@ -43,7 +47,8 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
   const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
   if (values.help) return console.log(USAGE);
   const names = groupsNamed(positionals);
-  const scale = values.smoke ? smokeScale() : fullScale(values.large);
+  const memory = memoryOf(values.memory);
+  const scale = withSteps(values.smoke ? smokeScale() : fullScale(values.large), values.steps);
   const tell = (line: string) => console.error(line);
   const base = values.folder === undefined ? tmpdir() : resolve(values.folder);
   await mkdir(base, { recursive: true });
@@ -60,7 +65,16 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
   await mkdir(model, { recursive: true });
   const scratch = await mkdtemp(join(base, "kandinsky-bench-"));
   try {
-    const context: Context = { scale, model, scratch, threads: THREADS, python: values.python, tell, signal };
+    const context: Context = {
+      scale,
+      model,
+      scratch,
+      threads: THREADS,
+      memory,
+      python: values.python,
+      tell,
+      signal,
+    };
     const { found, failures } = await measure(names, context);
     const machine = { ...describeMachine(), ...peer };
     const heading = { scale: scale.name, seed: SEED, threads: THREADS, machine };
@@ -93,11 +107,36 @@ async function measure(names: readonly GroupName[], context: Context) {
   return { found, failures };
 }
 
+function withSteps(scale: Scale, text: string | undefined): Scale {
+  if (text === undefined) return scale;
+  const steps = Number(text);
+  if (Number.isInteger(steps) && steps > 0) return { ...scale, full: { ...scale.full, steps } };
+  throw new KandinskyError("option_invalid", {
+    what: "cannot use this value",
+    where: "--steps",
+    seen: JSON.stringify(text),
+    wanted: "a whole number from 1",
+  });
+}
+
+function memoryOf(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes !== undefined && bytes > 0) return bytes;
+  throw new KandinskyError("option_invalid", {
+    what: "cannot use this value",
+    where: "--memory",
+    seen: JSON.stringify(text),
+    wanted: "bytes with a unit, such as 8G, 8GB or 500M",
+  });
+}
+
 function groupsNamed(positionals: readonly string[]): GroupName[] {
   const all = Object.keys(GROUPS) as GroupName[];
   const unknown = positionals.find((name) => !all.includes(name as GroupName));
   if (unknown === undefined)
-    return positionals.length === 0 ? all : all.filter((name) => positionals.includes(name));
+    return all.filter((name) =>
+      positionals.length === 0 ? GROUPS[name].onlyByName !== true : positionals.includes(name),
+    );
   const close = nearest(unknown, all);
   throw new KandinskyError("option_unknown", {
     what: "cannot measure this group",

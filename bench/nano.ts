@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { KandinskyError } from "../src/base/mod.ts";
-import { EMBEDDED_MODEL } from "../src/pipelines/mod.ts";
+import { EMBEDDED_MODEL, removeTexts } from "../src/pipelines/mod.ts";
 import type { Context } from "./compare.ts";
 import { writeInputs } from "./inputs.ts";
 import type { Job } from "./jobs.ts";
@@ -58,6 +58,7 @@ export async function coldStarts({ scale, scratch, python, threads, tell, signal
   await ours();
   for (let i = 0; i < scale.coldRuns; i++) {
     tell(`nano: command line ${i + 1} of ${scale.coldRuns}`);
+    await removeTexts(EMBEDDED_MODEL);
     seconds.push((await timed(ours)).seconds);
     if (python === undefined || !peerWorks) continue;
     const theirs = await timed(() => visitPeer(python, job as Job, () => {}, signal));

@@ -13,6 +13,8 @@ export interface Scale {
   readonly step: StepCase;
   /** Sums of two processes: sizes, and how often each. */
   readonly sums: { readonly bytes: readonly number[]; readonly repeats: number };
+  /** The picture of the whole pipeline. */
+  readonly full: { readonly side: number; readonly steps: number };
   /** Whole command lines of the cold measurement. */
   readonly coldRuns: number;
 }
@@ -57,6 +59,7 @@ export function fullScale(large: boolean): Scale {
     nano: [nanoCase(25, 5)],
     step: { name: "batch 64 of 8x8 latents", batch: 64, side: 8, tokens: 32, repeats: 10 },
     sums: { bytes: [4, 12, 16, 18, 20, 22, 24, 26].map((power) => 2 ** power), repeats: 20 },
+    full: { side: 512, steps: 25 },
     coldRuns: 5,
   };
 }
@@ -87,6 +90,7 @@ export function smokeScale(): Scale {
     nano: [nanoCase(3, 1)],
     step: { name: "batch 2 of 8x8 latents", batch: 2, side: 8, tokens: 7, repeats: 2 },
     sums: { bytes: [16, 2 ** 16, 2 ** 22], repeats: 2 },
+    full: { side: 64, steps: 2 },
     coldRuns: 1,
   };
 }

@@ -23,14 +23,15 @@ const BLOCK = 2 ** 20 + 7;
 /** How far one tensor's values begin after those of the tensor before. */
 const OFFSET = 104_729;
 
-type PartName = keyof Scale["configs"];
+export type PartName = keyof Scale["configs"];
 
-interface ParameterShape {
+export interface ParameterShape {
   readonly name: string;
   readonly shape: readonly number[];
 }
 
-const PARAMETERS: { readonly [P in PartName]: (config: unknown) => ParameterShape[] } = {
+/** Every weight of a part, from its configuration. */
+export const PARAMETERS: { readonly [P in PartName]: (config: unknown) => ParameterShape[] } = {
   unet: (config) => unetParameters(parseUNetConfig(config, "unet")),
   movq: (config) => movqParameters(parseMovqConfig(config, "movq")),
   text_encoder: (config) => t5Parameters(parseT5Config(config, "text_encoder")),
@@ -84,7 +85,8 @@ export async function writePart(
 
 const TOLD_BYTES = 1e9;
 
-function seededTensors(parameters: readonly ParameterShape[]): StreamedTensor[] {
+/** Seeded values for weights, as `writePart` describes them. */
+export function seededTensors(parameters: readonly ParameterShape[]): StreamedTensor[] {
   const block = normal(foldIn(keyOf(SEED), 0), [BLOCK]).data;
   const blocks = new Map<string, Uint16Array>();
   return parameters.map(({ name, shape }, index) => {

@@ -1,7 +1,8 @@
 import { writeSafetensors } from "../../src/checkpoint/mod.ts";
 import { Kandinsky3, type Picture } from "../../src/mod.ts";
+import { removeTexts } from "../../src/pipelines/mod.ts";
 import { float32, type Tensor } from "../../src/tensor/mod.ts";
-import type { NanoCase, NanoResult, Visit } from "../jobs.ts";
+import type { NanoCase, NanoResult, PeakMemory, Visit } from "../jobs.ts";
 import { repeated } from "../measure.ts";
 
 /** Whole pictures in one process, with the noise of PyTorch so that they can be compared. */
@@ -11,15 +12,24 @@ export const visitNano: Visit<"nano"> = async (job, tell) => {
   const results: NanoResult[] = [];
   for (const one of job.cases) {
     tell(one.name);
-    const { width, height, data } = await draw(model, one);
+    const { picture, memory } = await draw(model, one);
+    const { width, height, data } = picture;
     outputs.push({ name: one.name, tensor: float32([height, width, 3], Float32Array.from(data)) });
-    results.push({ name: one.name, seconds: await repeated(one.repeats, () => draw(model, one)) });
+    const seconds = await repeated(one.repeats, () => draw(model, one));
+    results.push({ name: one.name, seconds, ...memory });
   }
   await writeSafetensors(job.outputs, outputs, {});
   return results;
 };
 
-async function draw(model: Kandinsky3, { prompt, seed, side, steps }: NanoCase): Promise<Picture> {
+interface Drawn {
+  readonly picture: Picture;
+  readonly memory: PeakMemory;
+}
+
+async function draw(model: Kandinsky3, { prompt, seed, side, steps }: NanoCase): Promise<Drawn> {
+  // diffusers reads the prompt each time too.
+  await removeTexts(model.info.folder);
   const request = {
     prompt,
     seed,
@@ -29,6 +39,13 @@ async function draw(model: Kandinsky3, { prompt, seed, side, steps }: NanoCase):
     rng: "torch",
     profile: "diffusers",
   } as const;
-  for await (const event of model.generate(request)) if (event.type === "picture") return event.picture;
-  throw new RangeError("no picture");
+  let picture: Picture | undefined;
+  let memory: PeakMemory = { peakPrivateBytes: 0, peakBytes: 0 };
+  for await (const event of model.generate(request)) {
+    if (event.type === "picture") picture = event.picture;
+    if (event.type === "memory")
+      memory = { peakPrivateBytes: event.privateBytes, peakBytes: event.residentBytes };
+  }
+  if (picture === undefined) throw new RangeError("no picture");
+  return { picture, memory };
 }

@@ -18,7 +18,7 @@ import { foldIn, type Key, keyOf, normal } from "../../src/random/mod.ts";
 import { type Engine, type Held, type Program, startEngine } from "../../src/runtime/mod.ts";
 import { float32, type Tensor } from "../../src/tensor/mod.ts";
 import type { PeakCase, PeakResult, Visit } from "../jobs.ts";
-import { repeated } from "../measure.ts";
+import { repeated, watchMemory } from "../measure.ts";
 import { SEED } from "../weights.ts";
 
 /** One run does at least this much, so that the way to the engine and back does not count. */
@@ -63,11 +63,14 @@ export const visitPeak: Visit<"peak"> = async ({ cases, threads, outputs }, tell
     const store = new PackStore(folder, false, () => {});
     const x = await hold(engine, normal(foldIn(key, 1), input));
     for (const [form, load] of Object.entries(FORMS)) {
+      const memory = watchMemory(engine);
       const program = await load({ engine, passes, store, part }, graph);
       const run = () => program.run({ x }, { y: "return" });
       await run();
       const seconds = await repeated(RUNS, run);
-      results.push({ name: `${one.name}, ${form}`, seconds, flops: graphFlops(graph) });
+      const { peakPrivateBytes, peakBytes } = await memory.stop(0);
+      const name = `${one.name}, ${form}`;
+      results.push({ name, seconds, flops: graphFlops(graph), peakPrivateBytes, peakBytes });
       await program.release();
     }
     await engine.release(x);

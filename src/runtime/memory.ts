@@ -35,6 +35,7 @@ export async function memoryRoom(read: ReadText = readText): Promise<MemoryRoom>
 /** How the two versions of control groups call the same things. */
 const VERSIONS = [
   {
+    version: 1,
     fileSystem: "cgroup",
     isOurs: (controllers: string) => controllers.split(",").includes("memory"),
     limit: "memory.limit_in_bytes",
@@ -42,6 +43,7 @@ const VERSIONS = [
     cached: /^total_(?:in)?active_file (\d+)$/gm,
   },
   {
+    version: 2,
     fileSystem: "cgroup2",
     isOurs: (controllers: string) => controllers === "",
     limit: "memory.max",
@@ -50,24 +52,38 @@ const VERSIONS = [
   },
 ] as const;
 
-async function groupRooms(read: ReadText): Promise<MemoryRoom[]> {
+/** A control group around this process that can limit memory. */
+export interface MemoryGroup {
+  readonly version: 1 | 2;
+  /** Folders of the group and of all around it, as far as they are mounted, the outermost first. */
+  readonly folders: readonly string[];
+}
+
+/** The control groups of this process, of each version that is mounted. */
+export async function memoryGroups(read: ReadText = readText): Promise<MemoryGroup[]> {
   const own = ((await read("/proc/self/cgroup")) ?? "").split("\n").map((line) => line.split(":"));
   const mounts = ((await read("/proc/self/mountinfo")) ?? "").split("\n").map(mountOf);
-  const rooms: MemoryRoom[] = [];
-  for (const version of VERSIONS) {
+  return VERSIONS.flatMap(({ version, fileSystem, isOurs }) => {
     const path = own
-      .find(([, controllers]) => version.isOurs(controllers ?? "?"))
+      .find(([, controllers]) => isOurs(controllers ?? "?"))
       ?.slice(2)
       .join(":");
-    const mount = mounts.find(({ type, options }) => type === version.fileSystem && version.isOurs(options));
-    if (path === undefined || mount === undefined) continue;
-    for (const folder of foldersUp(mount, path)) {
+    const mount = mounts.find(({ type, options }) => type === fileSystem && isOurs(options));
+    return path === undefined || mount === undefined ? [] : [{ version, folders: foldersUp(mount, path) }];
+  });
+}
+
+async function groupRooms(read: ReadText): Promise<MemoryRoom[]> {
+  const rooms: MemoryRoom[] = [];
+  for (const { version, folders } of await memoryGroups(read)) {
+    const files = VERSIONS.find((one) => one.version === version)!;
+    for (const folder of folders) {
       const one = async (file: string) => read(posix.join(folder, file));
       // Version 2 writes "max" where there is no limit.
-      const limit = Number((await one(version.limit)) ?? Number.NaN);
-      const usage = Number((await one(version.usage)) ?? Number.NaN);
+      const limit = Number((await one(files.limit)) ?? Number.NaN);
+      const usage = Number((await one(files.usage)) ?? Number.NaN);
       if (!Number.isFinite(limit) || !Number.isFinite(usage)) continue;
-      const cached = [...((await one("memory.stat")) ?? "").matchAll(version.cached)];
+      const cached = [...((await one("memory.stat")) ?? "").matchAll(files.cached)];
       const kept = cached.reduce((sum, match) => sum + Number(match[1]), 0);
       rooms.push({ freeBytes: Math.max(0, limit - usage + kept), totalBytes: limit });
     }

@@ -1,6 +1,14 @@
 export { type DeviceReport, describeDevices } from "./devices.ts";
 export { type EngineOptions, startEngine } from "./engine.ts";
-export { type MemoryPeak, type MemoryRoom, memoryRoom, processMemory, watchMemory } from "./memory.ts";
+export {
+  type MemoryGroup,
+  type MemoryPeak,
+  type MemoryRoom,
+  memoryGroups,
+  memoryRoom,
+  processMemory,
+  watchMemory,
+} from "./memory.ts";
 export {
   type Blank,
   DEVICES,
