@@ -27,6 +27,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/evaluation": ["scenes", "image", "random"],
   "src/adapters": ["checkpoint", "graph", "interp", "passes", "tensor"],
   "src/pipelines": [
+    "masks",
     "models",
     "adapters",
     "quant",

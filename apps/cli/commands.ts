@@ -13,6 +13,11 @@ export interface CommandDefinition {
 /** Every command, loaded when it is named: help and mistakes need not wait for the rest. */
 export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise<CommandDefinition>>> = {
   generate: async () => (await import("./commands/generate.ts")).generate,
+  edit: async () => (await import("./commands/edits.ts")).edit,
+  inpaint: async () => (await import("./commands/edits.ts")).inpaint,
+  extend: async () => (await import("./commands/edits.ts")).extend,
+  panorama: async () => (await import("./commands/edits.ts")).panorama,
+  upscale: async () => (await import("./commands/edits.ts")).upscale,
   animate: async () => (await import("./commands/animate.ts")).animate,
   repeat: async () => (await import("./commands/repeat.ts")).repeat,
   models: async () => (await import("./commands/models.ts")).models,

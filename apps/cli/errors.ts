@@ -1,16 +1,36 @@
 import { KandinskyError } from "../../src/base/mod.ts";
-import type { EditRequest, GenerateRequest } from "../../src/mod.ts";
+import type { PictureRequest } from "../../src/mod.ts";
 import { type Context, styled } from "./context.ts";
 import { translate } from "./messages/phrases.ts";
 
 /** Exit codes by whose fault an error is. */
 const EXIT_CODES = { user: 2, environment: 3, internal: 1, cancelled: 130 } as const;
 
+/** The fields of any member of a union. */
+type FieldOf<R> = R extends unknown ? keyof R : never;
+
 /** How the command line calls the fields of a request. */
-const FLAGS: Readonly<Record<keyof (GenerateRequest & EditRequest), string>> = {
+const FLAGS: Readonly<Record<FieldOf<PictureRequest>, string>> = {
   operation: "operation",
   image: "PICTURE",
   strength: "--strength",
+  mask: "--mask",
+  invert: "--invert",
+  grow: "--grow",
+  feather: "--feather",
+  matchColors: "--no-match-colors",
+  region: "--region",
+  padding: "--padding",
+  strict: "--strict",
+  left: "--left",
+  right: "--right",
+  top: "--top",
+  bottom: "--bottom",
+  ratio: "--ratio",
+  overlap: "--overlap",
+  join: "--join",
+  wrap: "--wrap",
+  by: "--by",
   strengthAs: "--strength-as",
   prompt: "PROMPT",
   negative: "--negative",

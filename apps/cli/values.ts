@@ -63,6 +63,61 @@ export function interval(flag: string): Parser<[number, number]> {
   };
 }
 
+/** A box of pixels: "40,10,120,80" for left, top, width and height. */
+export function box(
+  flag: string,
+): Parser<{ from: "box" } & Record<"left" | "top" | "width" | "height", number>> {
+  const one = number(flag);
+  return (raw) => {
+    const parts = raw.split(",");
+    if (parts.length !== 4) throw unreadable(flag, raw, "left, top, width and height, such as 40,10,120,80");
+    const [left, top, width, height] = parts.map(one) as [number, number, number, number];
+    return { from: "box", left, top, width, height };
+  };
+}
+
+/** Places in pixels: "10,10 50,10 30,40". */
+export function points(flag: string): Parser<[number, number][]> {
+  const one = number(flag);
+  return (raw) =>
+    raw
+      .trim()
+      .split(/\s+/)
+      .map((place) => {
+        const parts = place.split(",");
+        if (parts.length !== 2) throw unreadable(flag, raw, "corners, such as 10,10 50,10 30,40");
+        return parts.map(one) as [number, number];
+      });
+}
+
+/** A colour and how far from it counts too. */
+export interface ColorKey {
+  readonly color: string;
+  readonly tolerance?: number;
+}
+
+/** A colour and a tolerance: "#00ff00:32", also without the tolerance or the mark. */
+export function colorKey(flag: string): Parser<ColorKey> {
+  return (raw) => {
+    const [, digits, tolerance] = /^#?([0-9a-f]{6})(?::(\d+))?$/i.exec(raw.trim()) ?? [];
+    if (digits === undefined) throw unreadable(flag, raw, "a colour and a tolerance, such as #00ff00:32");
+    return { color: `#${digits}`, ...(tolerance === undefined ? {} : { tolerance: Number(tolerance) }) };
+  };
+}
+
+/** Pixels, or a share of a side such as "25%", which the library reads. */
+export function extent(flag: string): Parser<number | string> {
+  const one = number(flag);
+  return (raw) => {
+    if (/^\d+(\.\d+)?%$/.test(raw.trim())) return raw.trim();
+    try {
+      return one(raw);
+    } catch {
+      throw unreadable(flag, raw, "pixels, or a share such as 25%");
+    }
+  };
+}
+
 /** A file and how strongly it acts: "style.safetensors:0.8", by itself 1. */
 export function weighted(raw: string): { readonly file: string; readonly weight: number } {
   const [, file, weight] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(raw) ?? [];

@@ -7,8 +7,20 @@ export {
   readPicture,
   resizePicture,
 } from "./codec.ts";
+export {
+  cropMask,
+  featherMask,
+  growMask,
+  holeBounds,
+  invertMask,
+  isHole,
+  type Rect,
+  resizeMask,
+  type SoftMask,
+} from "./mask.ts";
 export { type PictureFormat, readMetadata } from "./metadata.ts";
 export { formatParameters, type PictureMetadata } from "./parameters.ts";
+export { cropPicture, matchColors, padPicture, pastePicture } from "./paste.ts";
 export {
   checkPicture,
   type Picture,

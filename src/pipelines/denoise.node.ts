@@ -1,4 +1,5 @@
 import {
+  combine,
   type Denoiser,
   denoiserOf,
   dynamicThreshold,
@@ -9,13 +10,15 @@ import {
   PROFILES,
   type ProfileName,
   planLadder,
+  predictionTarget,
   type SchedulerConfig,
   unlimited,
 } from "../diffusion/mod.ts";
-import { concatRows, row, type Tensor, tensor } from "../tensor/mod.ts";
+import { concatRows, row, type Tensor } from "../tensor/mod.ts";
 import { isFinite32, notFinite } from "./blame.node.ts";
 import type { BaseJob, Job } from "./job.ts";
 import { finishContext, projectionInput, type TextPlan } from "./text.ts";
+import type { Batch } from "./tiles.ts";
 import type { PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
 
 /**
@@ -45,72 +48,102 @@ export function ladderOf(job: Job, scheduler: SchedulerConfig): Ladder {
   return planLadder(job.sampler, scheduler, job);
 }
 
-/**
- * The denoiser of a prepared batch: guidance where the plan has unconditional halves, and the job's limit of x0.
- * `extra` [1,D,H,W] is what a U-Net for inpainting gets behind the latent's channels, in both halves.
- */
-export function denoiserOfBatch(
-  prepared: PreparedUNet,
-  plan: TextPlan,
+/** What keeps a known part of a picture. */
+export interface Known {
+  /** Clean latents [B,C,H,W]. */
+  readonly clean: Tensor<"float32">;
+  /** [B,1,H,W]: 1 where something new is drawn, 0 where `clean` is kept. */
+  readonly hole: Tensor<"float32">;
+}
+
+/** The denoiser of a network: guidance where there are unconditional halves, and the job's limit of x0. */
+export function denoiserOfNetwork(
+  network: Network,
+  guided: boolean,
   settings: DenoisingSettings,
   scheduler: SchedulerConfig,
-  extra?: Tensor<"float32">,
 ): Denoiser {
-  return denoiserOf(networkOf(prepared, plan, settings.mix?.weight, extra), {
+  return denoiserOf(network, {
     prediction: scheduler.prediction,
     limit: limitOf(settings, scheduler),
-    ...(plan.unconditional.length === 0 ? {} : { guidance: guidanceOf(settings) }),
+    ...(guided ? { guidance: guidanceOf(settings) } : {}),
   });
 }
 
 /**
- * The network of a prepared batch. Its rows are the unconditional halves, then the conditional ones; where a
- * step is not guided their results are simply not used. With `mixed`, each half's second rows are of the texts that
- * are mixed in with that weight, for the same latents.
+ * A network that is right about what is known: there its output is the one that leads to the known latent. Limits of
+ * x0 that look at the whole latent then see nothing else. `ladder` has the levels of the evaluations.
  */
-function networkOf(
-  prepared: PreparedUNet,
-  plan: TextPlan,
-  mixed: number | undefined,
-  extra: Tensor<"float32"> | undefined,
+export function knowingNetwork(
+  network: Network,
+  { clean, hole }: Known,
+  ladder: Ladder,
+  prediction: SchedulerConfig["prediction"],
 ): Network {
-  const count = plan.conditional.length / (mixed === undefined ? 1 : 2);
+  return async (x, evaluation) => {
+    const level = ladder[evaluation.index]!;
+    const eps = combine([1 / level.noise, x], [-level.signal / level.noise, clean]);
+    const right = predictionTarget(prediction, clean, eps, level);
+    const { conditional, unconditional } = await network(x, evaluation);
+    return {
+      conditional: mixed(conditional, right, hole),
+      ...(unconditional === undefined ? {} : { unconditional: mixed(unconditional, right, hole) }),
+    };
+  };
+}
+
+/** [B,C,H,W]: `drawn` where `hole` [B,1,H,W] is 1, `known` where it is 0. */
+function mixed(
+  drawn: Tensor<"float32">,
+  known: Tensor<"float32">,
+  hole: Tensor<"float32">,
+): Tensor<"float32"> {
+  const channels = drawn.shape[1]!;
+  const size = hole.data.length / hole.shape[0]!;
+  const data = drawn.data.map((value, i) => {
+    const open = hole.data[Math.floor(i / (channels * size)) * size + (i % size)]!;
+    return open === 1 ? value : open * value + (1 - open) * known.data[i]!;
+  });
+  return { ...drawn, data };
+}
+
+/**
+ * A denoiser that is sure of what is known: there x0 is the known latent and eps what leads to it, so that every
+ * sampler passes through the known latent with the right noise at each level and ends at it.
+ */
+export function keepingKnown(denoiser: Denoiser, { clean, hole }: Known): Denoiser {
+  return async (x, level, evaluation) => {
+    const { x0, eps } = await denoiser(x, level, evaluation);
+    const right = combine([1 / level.noise, x], [-level.signal / level.noise, clean]);
+    return { x0: mixed(x0, clean, hole), eps: mixed(eps, right, hole) };
+  };
+}
+
+/**
+ * Evaluates a prepared batch. Its rows are the unconditional halves, then the conditional ones; where a step is not
+ * guided the results of the first are simply not used. With `mix`, each half's second rows are of the texts that are
+ * mixed in with that weight, for the same latents.
+ */
+export function evaluatorOf(prepared: PreparedUNet, plan: TextPlan, mix?: number): Batch["evaluate"] {
+  const isGuided = plan.unconditional.length > 0;
+  const count = plan.conditional.length / (mix === undefined ? 1 : 2);
   const half = (prediction: Tensor<"float32">, from: number) => {
     const first = rows(prediction, from, from + count);
-    if (mixed === undefined) return first;
-    return mixOf(first, rows(prediction, from + count, from + 2 * count), mixed);
+    return mix === undefined ? first : mixOf(first, rows(prediction, from + count, from + 2 * count), mix);
   };
-  return async (x, { index }) => {
-    const input = extra === undefined ? x : withChannels(x, extra);
-    const texts = mixed === undefined ? input : concatRows([input, input]);
-    const sample = plan.unconditional.length === 0 ? texts : concatRows([texts, texts]);
+  return async (input, index) => {
+    const texts = mix === undefined ? input : concatRows([input, input]);
+    const sample = isGuided ? concatRows([texts, texts]) : texts;
     const prediction = await prepared.evaluate(sample, index);
     if (!isFinite32(prediction))
       throw notFinite("the U-Net's result is not finite", await prepared.blame(sample, index));
-    if (plan.unconditional.length === 0) return { conditional: half(prediction, 0) };
+    if (!isGuided) return { conditional: half(prediction, 0) };
     return { unconditional: half(prediction, 0), conditional: half(prediction, plan.conditional.length) };
   };
 }
 
 function mixOf(a: Tensor<"float32">, b: Tensor<"float32">, weight: number): Tensor<"float32"> {
-  return tensor(
-    "float32",
-    a.shape,
-    a.data.map((value, i) => (1 - weight) * value + weight * b.data[i]!),
-  );
-}
-
-/** Every row of [B,C,H,W] with the channels of [1,D,H,W] behind its own. */
-function withChannels(x: Tensor<"float32">, extra: Tensor<"float32">): Tensor<"float32"> {
-  const [batch, channels, ...map] = x.shape as [number, number, number, number];
-  const size = x.data.length / batch;
-  const data = new Float32Array(x.data.length + batch * extra.data.length);
-  for (let k = 0; k < batch; k++) {
-    const at = k * (size + extra.data.length);
-    data.set(x.data.subarray(k * size, (k + 1) * size), at);
-    data.set(extra.data, at + size);
-  }
-  return tensor("float32", [batch, channels + extra.shape[1]!, ...map], data);
+  return { ...a, data: a.data.map((value, i) => (1 - weight) * value + weight * b.data[i]!) };
 }
 
 function rows(t: Tensor<"float32">, from: number, to: number): Tensor<"float32"> {

@@ -1,8 +1,10 @@
 import { KandinskyError } from "../base/mod.ts";
 import {
   addNoise,
+  type Denoiser,
   evaluationTimes,
   type Ladder,
+  type Network,
   NOISE_SOURCES,
   type NoiseSource,
   PROFILES,
@@ -13,7 +15,16 @@ import {
 import { checkPicture, latentPreview, type Picture, pictureFromTensor } from "../image/mod.ts";
 import type { Engine } from "../runtime/mod.ts";
 import { concatRows, row, type Tensor } from "../tensor/mod.ts";
-import { contextOf, denoiserOfBatch, ladderOf } from "./denoise.node.ts";
+import { decodeCanvas } from "./canvas.node.ts";
+import {
+  contextOf,
+  denoiserOfNetwork,
+  evaluatorOf,
+  type Known,
+  keepingKnown,
+  knowingNetwork,
+  ladderOf,
+} from "./denoise.node.ts";
 import type { GenerateEvent, RunState } from "./events.ts";
 import type { Inputs } from "./inputs.node.ts";
 import type { Job, PictureJob } from "./job.ts";
@@ -24,8 +35,18 @@ import type { PackStore } from "./packing.node.ts";
 import type { ResidentPrograms } from "./resident.node.ts";
 import { finishPicture, type Scene } from "./scene.node.ts";
 import { encodeText } from "./t5-runner.node.ts";
-import { planText, type TextPlan, unetMasks } from "./text.ts";
+import { type PicturePrompts, planText, type TextPlan, unetMasks } from "./text.ts";
 import { findTexts, type TextCache, textKeys } from "./text-cache.node.ts";
+import {
+  type Batch,
+  batchesOf,
+  canvasOf,
+  type Layout,
+  layOut,
+  networkOfTiles,
+  noiseOf,
+  rowsOf,
+} from "./tiles.ts";
 import type { PreparedUNet, UNetRunner } from "./unet-runner.node.ts";
 
 /** What lives in the engine's process, made with the first picture and again after a cancelled run. */
@@ -62,11 +83,12 @@ export async function* drawGroup(
   running: Running,
   group: readonly PictureJob[],
 ): AsyncGenerator<GenerateEvent, void, void> {
-  const { model, job, done, resume } = run;
+  const { model, job, scene, done, resume } = run;
   const { preview, scheduler, info } = model;
   const pictures = group.map(({ index }) => index);
   yield { type: "stage", stage: "encode", pictures };
-  const plan = planText(model.tokenizer, textsOf(job, group), {
+  const layout = layOut(job, group, info.cell, scene.known?.hole);
+  const plan = planText(model.tokenizer, textsOf(job, layout.tiles), {
     profile: job.profile,
     guided: PROFILES[job.profile].guides(job.guidance),
     joint: job.batchText === "joint",
@@ -80,16 +102,22 @@ export async function* drawGroup(
   );
   yield { type: "stage", stage: "prepare", pictures };
   const ladder = ladderOf(job, scheduler);
-  const prepared = await prepareUNet(run, running.unet, plan, hidden, ladder);
+  const batches = await prepareBatches(run, running.unet, layout, plan, hidden, ladder);
   yield { type: "stage", stage: "denoise", pictures };
 
-  const noise = NOISE_SOURCES[job.rng](
+  const canvasNoise = NOISE_SOURCES[job.rng](
     group.map(({ seed }) => seed),
-    [model.movq.config.vqEmbedDim, job.canvas.height / info.cell, job.canvas.width / info.cell],
+    [model.movq.config.vqEmbedDim, layout.map.height, layout.map.width],
   );
+  const noise = noiseOf(layout, canvasNoise);
   const resumed = resume?.current?.pictures.join() === pictures.join() ? resume.current.sampler : undefined;
-  const start = resumed ?? startOf(run.scene, noise, ladder);
-  const denoiser = denoiserOfBatch(prepared, plan, job, scheduler);
+  const start = resumed ?? startOf(scene, layout, noise, ladder);
+  const denoiser = denoiserOfScene(run, networkOfTiles(layout, batches, scene.extra), {
+    ladder,
+    guided: plan.unconditional.length > 0,
+    known: scene.known === undefined ? undefined : knownRows(scene.known, layout, noise),
+  });
+  const canvasesOf = (rows: Tensor<"float32">) => canvasOf(layout, rows, scene.known?.clean);
   let latents = start.x;
   let since = performance.now();
   for await (const step of SAMPLERS[job.sampler].run(denoiser, start, ladder, noise.step)) {
@@ -101,7 +129,8 @@ export async function* drawGroup(
       index: step.index,
       total: step.total,
       seconds,
-      previews: preview === undefined ? [] : previewsOf(step.x0, (x0) => latentPreview(x0, preview)),
+      previews:
+        preview === undefined ? [] : previewsOf(canvasesOf(step.x0), (x0) => latentPreview(x0, preview)),
       state: {
         fingerprint: info.fingerprint,
         job,
@@ -111,14 +140,16 @@ export async function* drawGroup(
     };
     since = performance.now();
   }
-  await prepared.release();
+  for (const { release } of batches) await release();
   if (!run.keepsLoaded) await running.unet.unload();
 
+  const canvases = canvasesOf(latents);
   for (const [k, picture] of group.entries()) {
     yield { type: "stage", stage: "decode", pictures: [picture.index] };
-    const image = await running.movq.decode(row(latents, k));
+    const wrap = "windows" in job && job.windows.wrap;
+    const image = await decodeCanvas(running.movq, row(canvases, k), info.cell, wrap);
     const drawn = pictureFromTensor(image, job.profile === "native" ? "truncate" : "nearest");
-    await checkDrawn(drawn, () => running.movq.blameConstant(row(latents, k)));
+    await checkDrawn(drawn, () => running.movq.blameConstant(row(canvases, k)));
     const finished = await finishPicture(job, run.inputs, drawn);
     done.add(picture.index);
     yield {
@@ -132,37 +163,98 @@ export async function* drawGroup(
   if (!run.keepsLoaded) await running.movq.unload();
 }
 
-/** The texts of a group, and behind them those that are mixed into each. */
-function textsOf({ mix }: Job, group: readonly PictureJob[]): readonly PictureJob[] {
-  return mix === undefined
-    ? group
-    : [...group, ...group.map((picture) => ({ ...picture, prompt: mix.prompt }))];
+/** The texts of all tiles, and behind them those that are mixed into each. */
+function textsOf({ mix }: Job, tiles: readonly PicturePrompts[]): readonly PicturePrompts[] {
+  return mix === undefined ? tiles : [...tiles, ...tiles.map((tile) => ({ ...tile, prompt: mix.prompt }))];
 }
 
 /** Noise alone, or noise added to the scene's picture up to the level where the ladder is entered. */
-function startOf({ clean }: Scene, noise: NoiseSource, ladder: Ladder): SamplerState {
-  if (clean === undefined) return { index: 0, x: noise.start };
-  const copies = concatRows(Array.from({ length: noise.start.shape[0]! }, () => clean));
-  return { index: 0, x: addNoise(copies, noise.start, ladder[0]!) };
+function startOf({ start }: Scene, layout: Layout, noise: NoiseSource, ladder: Ladder): SamplerState {
+  if (start === undefined) return { index: 0, x: noise.start };
+  return { index: 0, x: addNoise(repeated(rowsOf(layout, start), noise), noise.start, ladder[0]!) };
 }
 
-async function prepareUNet(
+interface DenoiserParts {
+  readonly ladder: Ladder;
+  readonly guided: boolean;
+  readonly known: Known | undefined;
+}
+
+function denoiserOfScene(
+  { model, job }: Run,
+  network: Network,
+  { ladder, guided, known }: DenoiserParts,
+): Denoiser {
+  const { scheduler } = model;
+  if (known === undefined) return denoiserOfNetwork(network, guided, job, scheduler);
+  const knowing = knowingNetwork(network, known, ladder, scheduler.prediction);
+  return keepingKnown(denoiserOfNetwork(knowing, guided, job, scheduler), known);
+}
+
+function knownRows({ clean, hole }: Known, layout: Layout, noise: NoiseSource): Known {
+  return { clean: repeated(rowsOf(layout, clean), noise), hole: repeated(rowsOf(layout, hole), noise) };
+}
+
+/** One map as a row for every picture; maps that are one for each row stay as they are. */
+function repeated(map: Tensor<"float32">, noise: NoiseSource): Tensor<"float32"> {
+  const count = noise.start.shape[0]! / map.shape[0]!;
+  return concatRows(Array.from({ length: count }, () => map));
+}
+
+/** Latent cells that the network sees at once, so that small pictures share the work of a step. */
+export const CELLS_TOGETHER = 2048;
+/** Pictures, or windows of one, that the network sees at once. */
+export const TILES_TOGETHER = 8;
+
+interface PreparedBatch extends Batch {
+  readonly release: () => Promise<void>;
+}
+
+/** All tiles of pictures at once; windows in batches of one size, of which those with equal texts share a prologue. */
+async function prepareBatches(
   { model, job }: Run,
   unet: UNetRunner,
+  layout: Layout,
   plan: TextPlan,
   hidden: Tensor<"float32">,
   ladder: Ladder,
-): Promise<PreparedUNet> {
-  const halves = [...plan.unconditional, ...plan.conditional];
+): Promise<PreparedBatch[]> {
+  const { tiles } = layout;
+  const { width, height } = tiles[0]!.at;
+  const most = Math.max(1, Math.min(TILES_TOGETHER, Math.floor(CELLS_TOGETHER / (width * height))));
   const needsNull = job.profile === "native" && plan.unconditional.some((half) => half.row === undefined);
   const nullEmbedding = needsNull ? await readNullEmbedding(model) : undefined;
-  return unet.prepare({
-    context: await contextOf(unet, plan, hidden, job.profile, nullEmbedding),
-    ...unetMasks(halves, plan.paddedLength, job.profile),
-    times: evaluationTimes(ladder),
-    height: job.canvas.height / model.info.cell,
-    width: job.canvas.width / model.info.cell,
-  });
+  const known = new Map<string, PreparedUNet>();
+  const batches: PreparedBatch[] = [];
+  for (const indices of batchesOf(tiles.length, "windows" in job ? most : tiles.length)) {
+    // Behind the texts of all tiles stand those that are mixed into them.
+    const texts =
+      job.mix === undefined ? indices : [...indices, ...indices.map((index) => index + tiles.length)];
+    const own = {
+      ...plan,
+      conditional: texts.map((index) => plan.conditional[index]!),
+      unconditional: plan.unconditional.length === 0 ? [] : texts.map((index) => plan.unconditional[index]!),
+    };
+    const halves = [...own.unconditional, ...own.conditional];
+    const key = JSON.stringify(halves);
+    const before = known.get(key);
+    const prepared =
+      before ??
+      (await unet.prepare({
+        context: await contextOf(unet, own, hidden, job.profile, nullEmbedding),
+        ...unetMasks(halves, plan.paddedLength, job.profile),
+        times: evaluationTimes(ladder),
+        height,
+        width,
+      }));
+    known.set(key, prepared);
+    batches.push({
+      tiles: indices.map((index) => tiles[index]!),
+      evaluate: evaluatorOf(prepared, own, job.mix?.weight),
+      release: before === undefined ? () => prepared.release() : async () => {},
+    });
+  }
+  return batches;
 }
 
 /** As `checkPicture`, with the place in the decoder. */

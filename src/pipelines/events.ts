@@ -22,6 +22,10 @@ export type Notice =
       readonly unknown: readonly string[];
       readonly characters: number;
     }
+  /** The mask had another size than the picture, both as WxH. */
+  | { readonly notice: "mask-resized"; readonly from: string; readonly to: string }
+  /** How known pixels are kept: by a U-Net made for it, or by blending where the model has none. */
+  | { readonly notice: "inpainting"; readonly by: "nine-channels" | "blending" }
   | { readonly notice: "guidance-off"; readonly guidance: number; readonly profile: string };
 
 /** Where a run stands: enough to go on from here in another process. */

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { KandinskyError } from "../base/mod.ts";
-import { type ReadPicture, readPicture } from "../image/mod.ts";
-import type { Job } from "./job.ts";
+import { holeBounds, type ReadPicture, readPicture, type SoftMask } from "../image/mod.ts";
+import type { Notice } from "./events.ts";
+import { makeHole } from "./hole.ts";
+import type { Job, KnownFile } from "./job.ts";
 import type { ParsedRequest } from "./request.ts";
 import type { KnownPictures } from "./resolve.ts";
 
-/** Gives the bytes of a file that a request names. */
-export type OpenFile = (name: string) => Promise<Uint8Array>;
+/** Gives the bytes of a file that a request names, with the hash that they should have where it is known. */
+export type OpenFile = (name: string, sha256?: string) => Promise<Uint8Array>;
 
 /** The bytes of a file on this machine; throws `file_missing`. */
 export const openLocalFile: OpenFile = async (name) => {
@@ -25,15 +27,27 @@ export interface Input extends ReadPicture {
   readonly sha256: string;
 }
 
-/** The pictures of a request, by its fields. */
-export type Inputs = Readonly<Partial<Record<"image", Input>>>;
+/** The pictures of a request, and what was made of them before any choice. */
+export interface Inputs {
+  readonly image?: Input;
+  /** The file of the mask. */
+  readonly mask?: Input;
+  /** What is repainted. */
+  readonly hole?: SoftMask;
+  readonly notices: readonly Notice[];
+}
 
 /**
  * Reads the pictures that a request or job names. Throws as `open` and `readPicture` do, and `picture_unfit` where a
  * file is not the one whose hash is given.
  */
 export async function openInputs(request: ParsedRequest | Job, open: OpenFile): Promise<Inputs> {
-  return "image" in request ? { image: await openInput(request.image, open) } : {};
+  if (!("image" in request)) return { notices: [] };
+  const image = await openInput(request.image, open);
+  if (!("mask" in request)) return { image, notices: [] };
+  const file = request.mask.from === "file" ? await openInput(request.mask, open) : undefined;
+  const { mask: hole, notices } = makeHole(request, image, file, file?.file ?? image.file);
+  return { image, ...(file === undefined ? {} : { mask: file }), hole, notices };
 }
 
 async function openInput(
@@ -41,7 +55,7 @@ async function openInput(
   open: OpenFile,
 ): Promise<Input> {
   const { file } = source;
-  const bytes = await open(file);
+  const bytes = await open(file, source.sha256);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   if (source.sha256 !== undefined && source.sha256 !== sha256) {
     throw new KandinskyError("picture_unfit", {
@@ -56,8 +70,17 @@ async function openInput(
 }
 
 /** What of the inputs decides how a request is filled in. */
-export function knownPictures({ image }: Inputs): KnownPictures {
-  if (image === undefined) return {};
-  const { file, sha256, picture } = image;
-  return { image: { file, sha256, width: picture.width, height: picture.height } };
+export function knownPictures({ image, mask, hole }: Inputs): KnownPictures {
+  const bounds = hole === undefined ? undefined : holeBounds(hole);
+  return {
+    ...(image === undefined
+      ? {}
+      : { image: { ...knownFile(image), width: image.picture.width, height: image.picture.height } }),
+    ...(mask === undefined ? {} : { mask: knownFile(mask) }),
+    ...(bounds === undefined ? {} : { hole: bounds }),
+  };
+}
+
+function knownFile({ file, sha256 }: Input): KnownFile {
+  return { file, sha256 };
 }

@@ -8,7 +8,7 @@ import {
   type SamplerName,
   SPACINGS,
 } from "../diffusion/mod.ts";
-import type { REQUESTS } from "./request.ts";
+import { maskSource, type REQUESTS } from "./request.ts";
 
 const index = z.number().int().min(0);
 const named = <T extends object>(table: T) => z.enum(Object.keys(table) as [keyof T & string]);
@@ -51,6 +51,11 @@ const knownFile = z.object({ file: z.string(), sha256: z.string() });
 /** A file whose bytes are known. */
 export type KnownFile = Readonly<z.output<typeof knownFile>>;
 
+/** Windows of pixels that cover the canvas where it is larger than they are. */
+const windows = size.extend({ overlap: z.number(), wrap: z.boolean(), join: z.enum(["average", "noise"]) });
+/** How windows cover a canvas that is larger than they are. */
+export type JobWindows = Readonly<z.output<typeof windows>>;
+
 const JOBS = {
   generate: z.object({ operation: z.literal("generate"), ...BASE }),
   edit: z.object({
@@ -59,6 +64,52 @@ const JOBS = {
     image: knownFile,
     /** On the model's own schedule. */
     strength: z.number(),
+  }),
+  inpaint: z.object({
+    operation: z.literal("inpaint"),
+    ...BASE,
+    image: knownFile,
+    mask: maskSource,
+    invert: z.boolean(),
+    grow: index,
+    feather: index,
+    matchColors: z.boolean(),
+    region: z.enum(["whole", "mask"]),
+    padding: index,
+    /** The part of the picture that is drawn on the canvas. */
+    area: size.extend({ left: index, top: index }),
+    strength: z.number(),
+  }),
+  extend: z.object({
+    operation: z.literal("extend"),
+    ...BASE,
+    image: knownFile,
+    /** Pixels added to each side. */
+    left: index,
+    right: index,
+    top: index,
+    bottom: index,
+    /** Where the result lies in the canvas. */
+    offset: z.object({ left: index, top: index }),
+    matchColors: z.boolean(),
+    windows,
+    /** Prompts from left to right. */
+    sections: z.array(z.string()),
+  }),
+  panorama: z.object({
+    operation: z.literal("panorama"),
+    ...BASE,
+    windows,
+    /** Prompts from left to right. */
+    sections: z.array(z.string()),
+  }),
+  upscale: z.object({
+    operation: z.literal("upscale"),
+    ...BASE,
+    image: knownFile,
+    by: index,
+    strength: z.number(),
+    windows,
   }),
 } as const satisfies Record<keyof typeof REQUESTS, z.ZodObject>;
 
@@ -78,5 +129,12 @@ export const jobSchema = z.preprocess(
     const { width, height } = json as { width?: unknown; height?: unknown };
     return { ...json, operation: "generate", canvas: { width, height } };
   },
-  z.discriminatedUnion("operation", [JOBS.generate, JOBS.edit]),
+  z.discriminatedUnion("operation", [
+    JOBS.generate,
+    JOBS.edit,
+    JOBS.inpaint,
+    JOBS.extend,
+    JOBS.panorama,
+    JOBS.upscale,
+  ]),
 );

@@ -4,7 +4,7 @@ import { PROFILES } from "../diffusion/mod.ts";
 import { type Device, startEngine, watchMemory } from "../runtime/mod.ts";
 import type { LoraChoice } from "./adapt.node.ts";
 import { ladderOf } from "./denoise.node.ts";
-import { drawGroup, type Running } from "./draw.node.ts";
+import { CELLS_TOGETHER, drawGroup, type Running, TILES_TOGETHER } from "./draw.node.ts";
 import { type Estimate, estimateJob, planIfLarge } from "./estimate.node.ts";
 import type { GenerateEvent, Notice, RunState } from "./events.ts";
 import { type Inputs, knownPictures, type OpenFile, openInputs, openLocalFile } from "./inputs.node.ts";
@@ -19,7 +19,7 @@ import { countLoads } from "./program.node.ts";
 import type { PictureRequest } from "./request.ts";
 import { ResidentPrograms } from "./resident.node.ts";
 import { parseRequest, resolveRequest } from "./resolve.ts";
-import { prepareScene, type Scene } from "./scene.node.ts";
+import { prepareScene, type Scene, type SceneTools } from "./scene.node.ts";
 import { MAX_TOKENS } from "./text.ts";
 import { TextCache } from "./text-cache.node.ts";
 import { UNetRunner } from "./unet-runner.node.ts";
@@ -56,10 +56,6 @@ export interface GenerateOptions {
   /** Gives the files that the request names; by default from this machine. */
   readonly open?: OpenFile;
 }
-
-/** Latent cells drawn together, so that small pictures share the work of a step. */
-const CELLS_TOGETHER = 2048;
-const PICTURES_TOGETHER = 8;
 
 const LOADS_PER_ENGINE = 200;
 
@@ -147,7 +143,9 @@ export class Kandinsky3 implements AsyncDisposable {
     const plan = await this.#plan(job);
     if (plan !== undefined) yield { type: "plan", plan };
     const keepsLoaded = plan?.keepsLoaded ?? true;
-    yield* this.#notices(job).map((notice) => ({ type: "notice", ...notice }) as const);
+    const inputs = await openInputs(job, open);
+    const notices = [...this.#notices(job), ...inputs.notices];
+    yield* notices.map((notice) => ({ type: "notice", ...notice }) as const);
     const stop = () => {
       this.#stopping = this.#stop();
     };
@@ -156,7 +154,6 @@ export class Kandinsky3 implements AsyncDisposable {
     const watch = watchMemory(() => pids);
     try {
       if (signal?.aborted) throw new KandinskyError("cancelled", { what: "cancelled before the start" });
-      const inputs = await openInputs(job, open);
       const done = new Set(resume?.done ?? []);
       let scene: Scene | undefined;
       for (const group of groupsOf(job, done, resume, this.info.cell)) {
@@ -166,7 +163,7 @@ export class Kandinsky3 implements AsyncDisposable {
         const running = await this.#start();
         pids.splice(1, 1, running.engine.pid);
         follow(running, plan);
-        scene ??= yield* side.mergeInto(readScene(job, inputs, running.movq));
+        scene ??= yield* side.mergeInto(readScene(job, inputs, { ...this.info, movq: running.movq }));
         const run = { model: this.#opened, job, inputs, scene, done, resume, keepsLoaded };
         yield* side.mergeInto(drawGroup(run, running, group));
       }
@@ -243,14 +240,23 @@ export class Kandinsky3 implements AsyncDisposable {
   }
 
   #notices(job: Job): Notice[] {
-    const notices = job.pictures.flatMap((picture): Notice[] => {
+    // Where nothing asks for a prompt, none is no surprise.
+    const mayBeEmpty =
+      job.operation === "inpaint" || job.operation === "extend" || job.operation === "upscale";
+    const prompts =
+      "sections" in job
+        ? job.sections.map((prompt) => ({ index: 0, prompt }))
+        : job.pictures.map(({ index, prompt }) => ({ index, prompt }));
+    const notices = prompts.flatMap((picture): Notice[] => {
       const { ids, fullLength, unknown, characters } = this.#opened.tokenizer.encode(
         picture.prompt,
         MAX_TOKENS,
       );
       const cut = fullLength > ids.length;
       return [
-        ...(characters === 0 ? [{ notice: "prompt-empty" as const, picture: picture.index }] : []),
+        ...(characters === 0 && !mayBeEmpty
+          ? [{ notice: "prompt-empty" as const, picture: picture.index }]
+          : []),
         ...(cut
           ? [{ notice: "prompt-cut" as const, picture: picture.index, tokens: fullLength, limit: MAX_TOKENS }]
           : []),
@@ -261,7 +267,11 @@ export class Kandinsky3 implements AsyncDisposable {
     });
     const off = job.guidance > 0 && !PROFILES[job.profile].guides(job.guidance);
     const { guidance, profile } = job;
-    return off ? [...notices, { notice: "guidance-off", guidance, profile }] : notices;
+    if (off) notices.push({ notice: "guidance-off", guidance, profile });
+    if (job.operation === "inpaint" || job.operation === "extend") {
+      notices.push({ notice: "inpainting", by: this.info.inpaints ? "nine-channels" : "blending" });
+    }
+    return notices;
   }
 }
 
@@ -275,11 +285,11 @@ function follow({ unet }: Running, plan: JobPlan | undefined): void {
 async function* readScene(
   job: Job,
   inputs: Inputs,
-  movq: MovqRunner,
+  tools: SceneTools,
 ): AsyncGenerator<GenerateEvent, Scene, void> {
   const pictures = job.pictures.map(({ index }) => index);
-  if (Object.keys(inputs).length > 0) yield { type: "stage", stage: "read", pictures };
-  return prepareScene(job, inputs, movq);
+  if (inputs.image !== undefined) yield { type: "stage", stage: "read", pictures };
+  return prepareScene(job, inputs, tools);
 }
 
 function checkSame({ folder, fingerprint }: ModelInfo, resume: RunState): void {
@@ -302,12 +312,13 @@ function groupsOf(
 ): PictureJob[][] {
   const current = new Set(resume?.current?.pictures ?? []);
   const left = job.pictures.filter(({ index }) => !done.has(index) && !current.has(index));
+  const groups = current.size > 0 ? [job.pictures.filter(({ index }) => current.has(index))] : [];
+  if ("windows" in job) return [...groups, ...left.map((picture) => [picture])];
   const cells = (job.canvas.width / cell) * (job.canvas.height / cell);
   const size =
     job.batchText === "joint"
       ? job.pictures.length
-      : Math.max(1, Math.min(PICTURES_TOGETHER, Math.floor(CELLS_TOGETHER / cells)));
-  const groups = current.size > 0 ? [job.pictures.filter(({ index }) => current.has(index))] : [];
+      : Math.max(1, Math.min(TILES_TOGETHER, Math.floor(CELLS_TOGETHER / cells)));
   for (let at = 0; at < left.length; at += size) groups.push(left.slice(at, at + size));
   return groups;
 }

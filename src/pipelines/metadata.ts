@@ -1,7 +1,8 @@
 import { SAMPLERS } from "../diffusion/mod.ts";
 import type { PictureMetadata } from "../image/mod.ts";
-import type { Job, KnownFile, PictureJob } from "./job.ts";
+import type { Job, PictureJob } from "./job.ts";
 import type { ModelInfo } from "./model.node.ts";
+import { REQUESTS } from "./request.ts";
 
 /** Version of the JSON that is stored in pictures. */
 const FORMAT = 1;
@@ -12,7 +13,6 @@ export function pictureMetadata(
   picture: PictureJob,
   { name: model, fingerprint, loras }: Pick<ModelInfo, "name" | "fingerprint" | "loras">,
 ): PictureMetadata {
-  const { pictures: _, canvas: __, ...settings } = job;
   return {
     prompt: picture.prompt,
     negativePrompt: picture.negative ?? "",
@@ -35,19 +35,30 @@ export function pictureMetadata(
       model,
       fingerprint,
       ...(loras.length === 0 ? {} : { loras }),
-      request: {
-        ...settings,
-        // The file's name is enough to find it by its hash; its folder is nobody's business.
-        ...("image" in job ? { image: withoutFolder(job.image) } : {}),
-        prompt: picture.prompt,
-        negative: picture.negative,
-        seed: picture.seed,
-        count: 1,
-      },
+      request: requestOf(job, picture),
     },
   };
 }
 
-function withoutFolder({ file, sha256 }: KnownFile): KnownFile {
-  return { file: file.slice(Math.max(file.lastIndexOf("/"), file.lastIndexOf("\\")) + 1), sha256 };
+/** The request that makes one picture of a job again. */
+function requestOf(job: Job, { prompt, negative, seed }: PictureJob): Readonly<Record<string, unknown>> {
+  const { overlap, join, wrap } = "windows" in job ? job.windows : {};
+  const fields: Readonly<Record<string, unknown>> = {
+    ...job,
+    ...{ overlap, join, wrap },
+    prompt: "sections" in job ? job.sections : prompt,
+    negative,
+    seed,
+    count: 1,
+    // A file's name is enough to find it by its hash; its folder is nobody's business.
+    ...("image" in job ? { image: withoutFolder(job.image) } : {}),
+    ...("mask" in job && job.mask.from === "file" ? { mask: withoutFolder(job.mask) } : {}),
+  };
+  const known = Object.keys(REQUESTS[job.operation].shape);
+  return Object.fromEntries(known.filter((key) => key in fields).map((key) => [key, fields[key]]));
+}
+
+function withoutFolder<T extends { readonly file: string }>(source: T): T {
+  const { file } = source;
+  return { ...source, file: file.slice(Math.max(file.lastIndexOf("/"), file.lastIndexOf("\\")) + 1) };
 }

@@ -12,7 +12,7 @@ export {
   convertCheckpoints,
 } from "./convert.node.ts";
 export { type StageReport, stageCosts, type WorkSize, type WorkStage } from "./costs.node.ts";
-export { contextOf, type DenoisingSettings, denoiserOfBatch } from "./denoise.node.ts";
+export { contextOf, type DenoisingSettings, denoiserOfNetwork, evaluatorOf } from "./denoise.node.ts";
 export type { Estimate } from "./estimate.node.ts";
 export type { GenerateEvent, Notice, RunState, Stage } from "./events.ts";
 export { type OpenFile, openLocalFile } from "./inputs.node.ts";
@@ -65,19 +65,30 @@ export {
 } from "./quantize.node.ts";
 export {
   type EditRequest,
+  type ExtendRequest,
   editRequest,
+  extendRequest,
   type GenerateRequest,
   generateRequest,
+  type InpaintRequest,
+  inpaintRequest,
+  type MaskSource,
+  maskSource,
   type Operation,
+  type PanoramaRequest,
   type PictureRequest,
   type PictureSource,
+  panoramaRequest,
   pictureSource,
   REQUESTS,
   SAMPLING,
   SUBJECT,
+  type UpscaleRequest,
+  upscaleRequest,
 } from "./request.ts";
 export { ResidentPrograms } from "./resident.node.ts";
-export { checkSide, type ModelDefaults, resolveRequest } from "./resolve.ts";
+export { checkSide, inpaintingCanvas, type ModelDefaults, resolveRequest } from "./resolve.ts";
+export { maskedLatent } from "./scene.node.ts";
 export { encodeText } from "./t5-runner.node.ts";
 export {
   type Conditioning,
@@ -88,4 +99,5 @@ export {
   unetMasks,
 } from "./text.ts";
 export { removeTexts, TextCache, textCacheSize } from "./text-cache.node.ts";
+export { type Layout, networkOfTiles, type Tile, wholeLayout } from "./tiles.ts";
 export { type PreparedUNet, type UNetInputs, UNetRunner } from "./unet-runner.node.ts";

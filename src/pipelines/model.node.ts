@@ -46,6 +46,8 @@ export interface ModelInfo {
   readonly profile: ProfileName;
   /** Whether the native profile's unconditional text is there. */
   readonly hasNullEmbedding: boolean;
+  /** Whether the U-Net was made for inpainting: it sees a mask and the masked picture beside the latent. */
+  readonly inpaints: boolean;
   /** What acts on the U-Net. */
   readonly loras: readonly LoraInfo[];
 }
@@ -99,6 +101,7 @@ export async function openModel(path: string, loras: readonly LoraChoice[] = [])
       side: defaultSide(unetConfig, unit),
       profile: folder.nullEmbedding === undefined ? "diffusers" : "native",
       hasNullEmbedding: folder.nullEmbedding !== undefined,
+      inpaints: unetConfig.inChannels > movqConfig.vqEmbedDim,
       loras: adapted.loras,
     },
     scheduler: parseSchedulerConfig(schedule.config, schedule.configFile),
@@ -133,7 +136,13 @@ function checkTogether(where: string, tokenizer: Tokenizer, { text, unet, movq }
       text.config.dModel,
     ),
     sameSize("output channels of the U-Net", unet.config.outChannels, "latent channels of the MoVQ", latent),
-    sameSize("input channels of the U-Net", unet.config.inChannels, "latent channels of the MoVQ", latent),
+    [
+      "input channels of the U-Net",
+      unet.config.inChannels,
+      "latent channels of the MoVQ (or 2 and a mask more, for inpainting)",
+      latent,
+      [latent, 2 * latent + 1].includes(unet.config.inChannels),
+    ],
   ];
   for (const [name, seen, other, wanted, fits] of rules) {
     if (fits) continue;
@@ -142,7 +151,6 @@ function checkTogether(where: string, tokenizer: Tokenizer, { text, unet, movq }
       where,
       seen: `${seen} ${name}`,
       wanted: `${wanted}, the ${other}`,
-      ...(seen === 9 ? { hint: "a U-Net of 9 input channels is made for inpainting" } : {}),
     });
   }
 }

@@ -22,6 +22,7 @@ import {
   planStages,
   type StageNeed,
 } from "./plan.ts";
+import { coverMap } from "./windows.ts";
 
 /** What the caller allows. */
 export interface MemoryLimit {
@@ -46,9 +47,14 @@ const BASE_BYTES = 250e6;
 /** Memory that the encoder takes for each byte of the widest weight: it runs once, so buffers are not kept. */
 const ONCE_SHARE = 1.5;
 
-/** A job with the steps that it will really do, at the size that is drawn. */
+/** A job with the steps that it will really do, at the size that is drawn; every window counts as a picture. */
 export function sizedJob(model: OpenedModel, job: Job): BaseJob {
-  return { ...job, ...job.canvas, steps: ladderOf(job, model.scheduler).length - 1 };
+  const steps = ladderOf(job, model.scheduler).length - 1;
+  if (!("windows" in job)) return { ...job, ...job.canvas, steps };
+  const { width, height } = job.windows;
+  const count = coverMap(job.canvas, job.windows).length;
+  const pictures = job.pictures.flatMap((picture) => new Array<typeof picture>(count).fill(picture));
+  return { ...job, width, height, steps, pictures, batchText: "each" };
 }
 
 /** Rows of the U-Net for one picture. */

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { KandinskyError, nearest } from "../base/mod.ts";
+import { clamp, KandinskyError, nearest, roundHalfEven } from "../base/mod.ts";
 import {
   kandinsky22Schedule,
   PROFILES,
@@ -10,7 +10,8 @@ import {
   scheduleOf,
   strengthFromEqualSnr,
 } from "../diffusion/mod.ts";
-import type { BaseJob, Job, JobOf, KnownFile, PictureJob } from "./job.ts";
+import type { Rect } from "../image/mod.ts";
+import type { BaseJob, Job, JobOf, JobWindows, KnownFile, PictureJob } from "./job.ts";
 import { type Operation, type ParsedRequest, type PictureRequest, REQUESTS } from "./request.ts";
 
 /** What a model says about defaults. */
@@ -29,8 +30,14 @@ export interface KnownPicture extends KnownFile {
   readonly height: number;
 }
 
-/** The pictures of a request, by its fields. */
-export type KnownPictures = Readonly<Partial<Record<"image", KnownPicture>>>;
+/** What of the pictures of a request decides how it is filled in. */
+export interface KnownPictures {
+  readonly image?: KnownPicture;
+  /** The file of the mask. */
+  readonly mask?: KnownFile;
+  /** The smallest rectangle with all of the hole. */
+  readonly hole?: Rect;
+}
 
 /**
  * Checks a request against the schema of its operation.
@@ -83,14 +90,189 @@ const RESOLVERS: { readonly [O in Operation]: (request: ParsedRequest<O>, given:
       operation: "edit",
       ...baseOf(r, given, size, inUnits(size, unit)),
       image: { file, sha256 },
-      strength: r.strengthAs === "linear" ? strengthOn(scheduler, r.strength) : r.strength,
+      strength: strengthOf(r, scheduler),
+    };
+  },
+  inpaint: (r, given) => {
+    const { model, pictures } = given;
+    const { image, hole, mask } = pictures;
+    const { file, sha256, width, height } = image!;
+    checkLarge(image!, model.unit, file);
+    const { padding, invert, grow, feather, matchColors } = r;
+    const isLarge = width * height > model.side ** 2;
+    const region = r.region === "auto" ? (isLarge ? "mask" : "whole") : r.region;
+    const area =
+      region === "mask" ? surroundings(hole!, padding, { width, height }) : wholeOf({ width, height });
+    const canvas = inpaintingCanvas(area, model, region === "mask");
+    return {
+      operation: "inpaint",
+      ...baseOf(r, given, { width, height }, canvas, INPAINTING),
+      image: { file, sha256 },
+      mask: r.mask.from === "file" ? { ...r.mask, ...mask } : r.mask,
+      ...{ padding, invert, grow, feather, matchColors, region, area },
+      strength: strengthOf(r, model.scheduler),
+    };
+  },
+  extend: (r, given) => {
+    const { model, pictures } = given;
+    const { file, sha256, ...picture } = pictures.image!;
+    checkLarge(picture, model.unit, file);
+    const sides = extendedSides(r, picture);
+    const width = sides.left + picture.width + sides.right;
+    const height = sides.top + picture.height + sides.bottom;
+    const canvas = { width: unitsUp(width, model.unit), height: unitsUp(height, model.unit) };
+    const offset = {
+      // What is drawn and then cut off lies where the picture is extended.
+      left: sides.left > sides.right ? canvas.width - width : 0,
+      top: sides.top > sides.bottom ? canvas.height - height : 0,
+    };
+    return {
+      operation: "extend",
+      ...baseOf(joined(r), given, { width, height }, canvas, INPAINTING),
+      image: { file, sha256 },
+      ...sides,
+      offset,
+      matchColors: r.matchColors,
+      windows: windowsOf(r, canvas, model, false),
+      sections: sectionsOf(r),
+    };
+  },
+  panorama: (r, given) => {
+    const { side, unit } = given.model;
+    const width = checkSide("width", r.width ?? 4 * side, unit);
+    const height = checkSide("height", r.height ?? side, unit);
+    const canvas = { width, height };
+    return {
+      operation: "panorama",
+      ...baseOf(joined(r), given, canvas, canvas),
+      windows: windowsOf(r, canvas, given.model, r.wrap),
+      sections: sectionsOf(r),
+    };
+  },
+  upscale: (r, given) => {
+    const { model, pictures } = given;
+    const { file, sha256, ...picture } = pictures.image!;
+    const size = { width: r.by * picture.width, height: r.by * picture.height };
+    checkLarge(size, model.unit, file);
+    const canvas = { width: unitsUp(size.width, model.unit), height: unitsUp(size.height, model.unit) };
+    return {
+      operation: "upscale",
+      ...baseOf(r, given, size, canvas),
+      image: { file, sha256 },
+      by: r.by,
+      strength: strengthOf(r, model.scheduler),
+      windows: windowsOf(r, canvas, model, false),
     };
   },
 };
 
-/** A strength of Kandinsky 2.2 as the one that leaves the same ratio of signal to noise on the model's schedule. */
-function strengthOn(scheduler: SchedulerConfig, strength: number): number {
+/** Of Kandinsky 3's `inpainting_pipeline.py`; the threshold is for its own sampling. */
+const INPAINTING = { guidance: 4, threshold: 0.95 };
+
+type Strength = { readonly strength: number; readonly strengthAs: "schedule" | "linear" };
+
+/** A strength of Kandinsky 2.2 is the one that leaves the same ratio of signal to noise on the model's schedule. */
+function strengthOf({ strength, strengthAs }: Strength, scheduler: SchedulerConfig): number {
+  if (strengthAs === "schedule") return strength;
   return strengthFromEqualSnr(strength, kandinsky22Schedule(), scheduleOf(scheduler));
+}
+
+function wholeOf({ width, height }: Size): Rect {
+  return { left: 0, top: 0, width, height };
+}
+
+/** The hole with `padding` pixels around it, and no side less than half of the other, as far as the picture goes. */
+function surroundings(hole: Rect, padding: number, picture: Size): Rect {
+  const least = Math.ceil(Math.max(hole.width, hole.height) / 2 + padding);
+  const along = (start: number, length: number, limit: number) => {
+    const wanted = Math.min(limit, Math.max(length + 2 * padding, least));
+    const first = clamp(Math.round(start + length / 2 - wanted / 2), 0, limit - wanted);
+    return [first, wanted] as const;
+  };
+  const [left, width] = along(hole.left, hole.width, picture.width);
+  const [top, height] = along(hole.top, hole.height, picture.height);
+  return { left, top, width, height };
+}
+
+/**
+ * The original's size for inpainting: at most the model's area, in whole units rounded down, never enlarged. Only
+ * the surroundings of a hole are: they are drawn as large as the model draws.
+ */
+export function inpaintingCanvas(
+  area: Size,
+  { side, unit }: Pick<ModelDefaults, "side" | "unit">,
+  enlarge: boolean,
+): Size {
+  const ratio = Math.sqrt((area.width * area.height) / side ** 2);
+  const factor = enlarge ? ratio : Math.max(1, ratio);
+  const fitted = (pixels: number) => Math.max(1, Math.floor(roundHalfEven(pixels / factor) / unit)) * unit;
+  return { width: fitted(area.width), height: fitted(area.height) };
+}
+
+type Sides = Readonly<Record<"left" | "right" | "top" | "bottom", number>>;
+
+/** Pixels to add to every side. Throws `option_invalid` where nothing is added, or a ratio cannot be reached so. */
+function extendedSides(r: ParsedRequest<"extend">, picture: Size): Sides {
+  const [left, right] = [r.left, r.right].map((side) => pixelsOf(side, picture.width)) as [number, number];
+  const [top, bottom] = [r.top, r.bottom].map((side) => pixelsOf(side, picture.height)) as [number, number];
+  const width = left + picture.width + right;
+  const height = top + picture.height + bottom;
+  const [wider, higher] =
+    r.ratio === undefined
+      ? [0, 0]
+      : [
+          Math.max(0, Math.round(height * r.ratio) - width),
+          Math.max(0, Math.round(width / r.ratio) - height),
+        ];
+  const sides = {
+    left: left + Math.ceil(wider / 2),
+    right: right + Math.floor(wider / 2),
+    top: top + Math.ceil(higher / 2),
+    bottom: bottom + Math.floor(higher / 2),
+  };
+  if (Object.values(sides).some((side) => side > 0)) return sides;
+  throw new KandinskyError("option_invalid", {
+    what: "there is nothing to extend",
+    where: "left",
+    seen: r.ratio === undefined ? "no side" : `${picture.width}x${picture.height}`,
+    wanted: "a side or another ratio",
+    hint: "name a side and its pixels or percent, such as --left 25%, or a --ratio",
+  });
+}
+
+function pixelsOf(extent: number | string, side: number): number {
+  return typeof extent === "number" ? extent : Math.round((Number.parseFloat(extent) / 100) * side);
+}
+
+function unitsUp(pixels: number, unit: number): number {
+  return Math.ceil(pixels / unit) * unit;
+}
+
+type Windowed = { readonly overlap: number; readonly join: "average" | "noise" };
+
+/** Windows of the model's own side, or of the canvas's where that is shorter. */
+function windowsOf(
+  { overlap, join }: Windowed,
+  canvas: Size,
+  { side }: ModelDefaults,
+  wrap: boolean,
+): JobWindows {
+  const width = Math.min(side, canvas.width);
+  return { width, height: Math.min(side, canvas.height), overlap, join, wrap };
+}
+
+type Texts = {
+  readonly prompt: string | readonly string[];
+  readonly negative?: string | string[] | undefined;
+};
+
+function sectionsOf({ prompt }: Texts): string[] {
+  return typeof prompt === "string" ? [prompt] : [...prompt];
+}
+
+/** Several prompts of one picture are told as one. */
+function joined<T extends Texts>(r: T): T & { prompt: string } {
+  return { ...r, prompt: sectionsOf(r).join(" | ") };
 }
 
 type Size = Readonly<Record<"width" | "height", number>>;
@@ -132,13 +314,19 @@ function checkLarge({ width, height }: Size, unit: number, where: string): void 
     where,
     seen: `${width}x${height}`,
     wanted: `at least ${unit / 2} pixels a side`,
-    hint: "name the size of the result with --size",
+    hint: "make it larger first",
   });
 }
 
-type Settings = Omit<ParsedRequest<"generate">, "operation">;
+type Settings = Omit<ParsedRequest<"generate">, "operation" | "width" | "height">;
 
-function baseOf(r: Settings, { model, randomSeed }: Given, size: Size, canvas: Size): BaseJob {
+function baseOf(
+  r: Settings,
+  { model, randomSeed }: Given,
+  size: Size,
+  canvas: Size,
+  defaults: { readonly guidance?: number; readonly threshold?: number } = {},
+): BaseJob {
   const profile = r.profile ?? (r.sampler === "native" || r.sampler === "flash" ? "native" : model.profile);
   const sampler = r.sampler ?? PROFILES[profile].sampler;
   const fixedSteps = (SAMPLERS[sampler] as { readonly fixedSteps?: number }).fixedSteps;
@@ -148,13 +336,13 @@ function baseOf(r: Settings, { model, randomSeed }: Given, size: Size, canvas: S
     canvas,
     steps: fixedSteps ?? r.steps ?? PROFILES[profile].steps,
     // Flash was distilled to need no guidance.
-    guidance: sampler === "flash" ? 0 : (r.guidance ?? PROFILES[profile].guidance),
+    guidance: sampler === "flash" ? 0 : (r.guidance ?? defaults.guidance ?? PROFILES[profile].guidance),
     guidanceRescale: r.guidanceRescale,
     guidanceInterval: r.guidanceInterval,
     sampler,
     spacing: r.spacing,
     profile,
-    threshold: r.threshold,
+    threshold: r.threshold ?? (profile === "native" && r.clip === undefined ? defaults.threshold : undefined),
     clip: r.clip,
     rng: r.rng,
     batchText: r.batchText,
@@ -231,10 +419,15 @@ function invalid(error: z.ZodError, request: PictureRequest): KandinskyError {
       : undefined;
   return new KandinskyError(issue.code === "invalid_value" ? "option_unknown" : "option_invalid", {
     what: "cannot use this value",
-    ...(field === "" ? {} : { where: field, seen: JSON.stringify(value) }),
+    ...(field === "" ? {} : { where: field, seen: shortened(JSON.stringify(value)) }),
     wanted: wordIssue(issue),
     ...(close === undefined ? {} : { hint: `did you mean ${close}?` }),
   });
+}
+
+/** Whole lists would fill the screen. */
+function shortened(text: string | undefined): string {
+  return text === undefined || text.length <= 100 ? `${text}` : `${text.slice(0, 100)}...`;
 }
 
 /** What a field should have been, in words. */

@@ -73,9 +73,7 @@ test("parity: the whole golden folder is within tolerance", { timeout: 240_000 }
   expect(compared).toBeGreaterThan(200);
   expect(worst).toBeGreaterThan(0);
   expect(worst).toBeLessThanOrEqual(1);
-  expect(lines.filter((line) => line.startsWith("not yet: ")).sort()).toEqual(
-    ["mask", "native-inpaint"].map((name) => `not yet: ${name}`),
-  );
+  expect(lines.filter((line) => line.startsWith("not yet: ")).sort()).toEqual([]);
 });
 
 test("parity: a value that is off by three tolerances fails by name", { timeout: 60_000 }, async () => {

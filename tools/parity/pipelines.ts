@@ -3,7 +3,7 @@ import { PROFILES, type SamplerName } from "../../src/diffusion/mod.ts";
 import { type Conditioning, planText, projectionInput, type TextPlan } from "../../src/pipelines/mod.ts";
 import { concatRows, row } from "../../src/tensor/mod.ts";
 import { type Context, int32, stack } from "./context.ts";
-import { imageCase } from "./edits.ts";
+import { imageCase, inpaintCase, maskCase } from "./edits.ts";
 import { type Fixture, toleranceNamed } from "./fixture.ts";
 import { readJsonAs } from "./folder.ts";
 import { EXACT, reasonOf } from "./report.ts";
@@ -14,6 +14,7 @@ import {
   expectThere,
   maskOf,
   padded,
+  STEP,
   settingsOf,
   startRun,
 } from "./runs.ts";
@@ -34,8 +35,6 @@ export function modelOf({ model }: PipelineEntry): string {
 
 type Runner = (context: Context, name: string, entry: PipelineEntry, fixture: Fixture) => Promise<void>;
 
-const later: Runner = async (_, name, __, fixture) => fixture.later(name, fixture.left());
-
 /** What each kind of case in the index is run by. */
 const RUNNERS: Readonly<Record<string, Runner>> = {
   "text-to-image, diffusers": diffusersCase,
@@ -43,8 +42,8 @@ const RUNNERS: Readonly<Record<string, Runner>> = {
     nativeCase(context, name, about, fixture, "native"),
   "native Flash": (context, name, about, fixture) => nativeCase(context, name, about, fixture, "flash"),
   "image-to-image, diffusers": imageCase,
-  "native inpainting": later,
-  "native mask and image preparation": later,
+  "native inpainting": inpaintCase,
+  "native mask and image preparation": maskCase,
 };
 
 /** Whole pipelines from stored noise, through the product's own parts. */
@@ -195,9 +194,6 @@ async function nativeCase(
   await comparePictures(context, name, model, states.at(-1)!, "truncate");
   await run.prepared.release();
 }
-
-/** Of a single native step; a free run adds up the rounding of all. From the golden data's README. */
-const STEP = { name: "native-step", abs: 2e-3, rel: 0 };
 
 /**
  * diffusers repeats the texts of several pictures a prompt (a a b b) but tiles their masks (a b a b); trap 6. The

@@ -36,6 +36,15 @@ export function addOutputOptions(command: Command, { generate: t, groups }: Mess
     .option("--no-preview", t.preview);
 }
 
+/** Options about what is drawn and how often, whatever it is drawn from. */
+export function addSubjectOptions(command: Command, { generate: t, groups }: Messages): Command {
+  return command
+    .optionsGroup(groups.picture)
+    .option("--negative <text>", t.negative)
+    .option("--count <n>", t.count, number("--count"))
+    .option("--seed <n>", t.seed, number("--seed"));
+}
+
 /** Options about sampling, which every command that draws has. */
 export function addSamplingOptions(command: Command, { generate: t, groups }: Messages): Command {
   return command
@@ -61,11 +70,9 @@ export const generate: CommandDefinition = {
     command
       .optionsGroup(groups.picture)
       .option("--prompts <file>", t.prompts)
-      .option("--negative <text>", t.negative)
       .option("--size <WxH>", t.size, size("--size"))
-      .option("--ratio <W:H>", t.ratio, ratio("--ratio"))
-      .option("--count <n>", t.count, number("--count"))
-      .option("--seed <n>", t.seed, number("--seed"));
+      .option("--ratio <W:H>", t.ratio, ratio("--ratio"));
+    addSubjectOptions(command, text);
     addSamplingOptions(command, text);
     addOutputOptions(command, text)
       .option("--format <name>", t.format)

@@ -2,7 +2,14 @@ import { readFile, rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { KandinskyError } from "../../../src/base/mod.ts";
 import { contactSheet, decodePicture, type Picture } from "../../../src/image/mod.ts";
-import type { GenerateEvent, Job, Kandinsky3, LoraChoice, RunState } from "../../../src/pipelines/mod.ts";
+import type {
+  GenerateEvent,
+  Job,
+  Kandinsky3,
+  LoraChoice,
+  OpenFile,
+  RunState,
+} from "../../../src/pipelines/mod.ts";
 import type { Device } from "../../../src/runtime/mod.ts";
 import { type Context, print } from "../context.ts";
 import { planTable } from "../plan-table.ts";
@@ -25,6 +32,8 @@ export interface DrawPlan {
   readonly threads: number | undefined;
   /** Bytes that were allowed. */
   readonly memory: number | undefined;
+  /** Gives the files that the job names, where they are not where it says. */
+  readonly open?: OpenFile;
   /** The stopped run that this one goes on with, and its file. */
   readonly resumed?: { readonly data: ResumeData; readonly file: string };
 }
@@ -58,7 +67,7 @@ export async function draw(context: Context, model: Kandinsky3, job: Job, plan: 
     await tell.picture(event.picture);
   };
 
-  const events = model.generate(job, { signal, ...(resume === undefined ? {} : { resume }) });
+  const events = model.generate(job, { signal, ...given({ resume, open: plan.open }) });
   try {
     for await (const event of untilAborted(events, signal)) {
       if (event.type === "picture") await keep(event);
@@ -164,7 +173,10 @@ async function leave(
   }));
   const settings = { model: { folder, name }, loras: places, output, sheet, ...given({ device, threads }) };
   try {
-    const file = await writeResume({ ...settings, saved: [...saved], state }, plan.resumed?.file);
+    const file = await writeResume(
+      { ...settings, saved: [...saved], state: fromAnywhere(state) },
+      plan.resumed?.file,
+    );
     emit({ type: "cancelled", resume: file });
     const command = `kandinsky generate --resume ${shellWord(file)}`;
     return { what: text.run.stopped, hint: text.run.resumeWith(command) };
@@ -172,6 +184,15 @@ async function leave(
     const why = error instanceof Error ? error.message : String(error);
     return { what: text.run.stopped, hint: `${text.run.resumeUnsaved}: ${why}` };
   }
+}
+
+/** The state with whole paths of the files it names. */
+function fromAnywhere(state: RunState): RunState {
+  const { job } = state;
+  if (!("image" in job)) return state;
+  const image = { ...job.image, file: resolve(job.image.file) };
+  if (job.operation !== "inpaint" || job.mask.from !== "file") return { ...state, job: { ...job, image } };
+  return { ...state, job: { ...job, image, mask: { ...job.mask, file: resolve(job.mask.file) } } };
 }
 
 /** The fields that have a value. */

@@ -1,13 +1,18 @@
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
 import { KandinskyError } from "../../../src/base/mod.ts";
 import { type PictureFormat, readMetadata } from "../../../src/image/mod.ts";
 import {
-  type GenerateRequest,
   Kandinsky3,
   type LoraInfo,
   type ModelInfo,
+  type OpenFile,
+  type Operation,
+  type PictureRequest,
+  REQUESTS,
 } from "../../../src/pipelines/mod.ts";
 import { type Context, styled } from "../context.ts";
 import { draw, given } from "./draw.ts";
@@ -17,17 +22,17 @@ import { planOutput } from "./output.ts";
 /** The settings that `kandinsky generate` writes into a picture. The request itself is checked by the library. */
 const settingsSchema = z.object({
   kandinsky: z.literal(1),
-  operation: z.literal("generate"),
+  operation: z.enum(Object.keys(REQUESTS) as [Operation, ...Operation[]]),
   model: z.string(),
   /** Pictures of older versions have none. */
   fingerprint: z.string().optional(),
   loras: z.array(z.object({ name: z.string(), weight: z.number(), hash: z.string() })).default([]),
-  request: z.custom<GenerateRequest>((value) => typeof value === "object" && value !== null),
+  request: z.custom<PictureRequest>((value) => typeof value === "object" && value !== null),
 });
 
 /** `kandinsky repeat`. */
 export async function runRepeat(context: Context, command: Command): Promise<number> {
-  const options = command.opts<MachineOptions & OutputOptions>();
+  const options = command.opts<MachineOptions & OutputOptions & { readonly input: readonly string[] }>();
   const { output, overwrite = false, json = false, preview, cache, model, lora: loras } = options;
   const { threads, memory } = options;
   const path = command.args[0]!;
@@ -43,7 +48,8 @@ export async function runRepeat(context: Context, command: Command): Promise<num
   checkModel(context, settings.model, kandinsky.info.name, model, path);
   compareWeights(context, settings, kandinsky.info);
   compareLoras(context, settings.loras, kandinsky.info.loras);
-  const job = await kandinsky.resolve(settings.request);
+  const open = inputFinder(path, options.input);
+  const job = await kandinsky.resolve(settings.request, open);
   const plan = planOutput(output, format, overwrite, job.pictures.length);
   await draw(context, kandinsky, job, {
     output: plan,
@@ -54,8 +60,32 @@ export async function runRepeat(context: Context, command: Command): Promise<num
     device,
     threads,
     memory,
+    open,
   });
   return 0;
+}
+
+/**
+ * Finds the files that a picture was made from, of which it knows names and hashes: among those given, in the current
+ * folder and beside the picture. The library refuses a file with another hash.
+ */
+function inputFinder(picture: string, given: readonly string[]): OpenFile {
+  return async (name, wanted) => {
+    const places = [...given, name, join(dirname(picture), name)];
+    let nearest: Uint8Array | undefined;
+    for (const place of places) {
+      const bytes = await readFile(place).catch(() => undefined);
+      if (bytes === undefined) continue;
+      if (createHash("sha256").update(bytes).digest("hex") === wanted) return bytes;
+      nearest ??= bytes;
+    }
+    if (nearest !== undefined) return nearest;
+    throw new KandinskyError("file_missing", {
+      what: "cannot find a file that the picture was made from",
+      where: name,
+      hint: "name it with --input",
+    });
+  };
 }
 
 async function readImage(path: string): Promise<Uint8Array> {

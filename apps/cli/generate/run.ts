@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { KandinskyError } from "../../../src/base/mod.ts";
-import { Kandinsky3 } from "../../../src/pipelines/mod.ts";
+import { Kandinsky3, type ModelInfo, type PictureRequest } from "../../../src/pipelines/mod.ts";
 import type { Context } from "../context.ts";
 import { draw, given } from "./draw.ts";
-import { deviceOf, formatOf, type GenerateOptions, type PictureOptions, requestOf } from "./options.ts";
+import { deviceOf, formatOf, type GenerateOptions, requestOf } from "./options.ts";
 import { planOutput } from "./output.ts";
 import { readPrompts } from "./prompts.ts";
 import { readResume } from "./resume-file.ts";
@@ -12,17 +12,27 @@ import { readResume } from "./resume-file.ts";
 export async function runGenerate(context: Context, command: Command): Promise<number> {
   const options = command.opts<GenerateOptions>();
   if (options.resume !== undefined) return goOn(context, command, options, options.resume);
+  const prompts = await readPrompts(command.args, options.prompts, context);
+  const { picture } = splitOptions(options);
+  return drawRequest(context, options, (info) => requestOf(prompts, picture, info));
+}
+
+/** Draws what a request says. Mistakes in options are found before the model is opened. */
+export async function drawRequest(
+  context: Context,
+  options: GenerateOptions,
+  request: (info: ModelInfo) => PictureRequest,
+): Promise<number> {
   const { output, overwrite = false, json = false, preview, cache, model, lora: loras } = options;
   const { threads, memory } = options;
   const device = deviceOf(options.device);
   const format = formatOf(options.format, output);
-  const prompts = await readPrompts(command.args, options.prompts, context);
   await using kandinsky = await Kandinsky3.load({
     cache,
     loras,
     ...given({ model, device, threads, memory }),
   });
-  const job = await kandinsky.resolve(requestOf(prompts, pictureOptions(options), kandinsky.info));
+  const job = await kandinsky.resolve(request(kandinsky.info));
   const plan = planOutput(output, format, overwrite, job.pictures.length);
   const sheet = options.sheet ?? false;
   await draw(context, kandinsky, job, { output: plan, sheet, json, preview, loras, device, threads, memory });
@@ -99,7 +109,8 @@ async function goOn(
   return 0;
 }
 
-function pictureOptions({
+/** The options that say what to draw, without those about files and the machine. */
+export function splitOptions<O extends GenerateOptions>({
   output: _output,
   overwrite: _overwrite,
   json: _json,
@@ -114,6 +125,6 @@ function pictureOptions({
   sheet: _sheet,
   resume: _resume,
   ...picture
-}: GenerateOptions): PictureOptions {
-  return picture;
+}: O) {
+  return { picture };
 }

@@ -103,14 +103,34 @@ export function startTelling(
 /** Characters of a list of unknown ones that are shown. */
 const SHOWN_UNKNOWN = 12;
 
+type NoticeEvent = Extract<Told, { type: "notice" }>;
+type NoticeTexts = {
+  readonly [N in NoticeEvent["notice"]]: (
+    event: Extract<NoticeEvent, { notice: N }>,
+    words: Context["text"]["run"]["notices"],
+  ) => string;
+};
+
+const NOTICE_TEXTS: NoticeTexts = {
+  "prompt-cut": ({ limit, tokens }, words) => words["prompt-cut"](limit, tokens),
+  "guidance-off": ({ guidance, profile }, words) => words["guidance-off"](guidance, profile),
+  "prompt-empty": (_, words) => words["prompt-empty"](),
+  "mask-resized": ({ from, to }, words) => words["mask-resized"](from, to),
+  inpainting: ({ by }, words) => words.inpainting[by],
+  "prompt-unknown": ({ unknown, characters }, words) => {
+    const shown = [...new Set(unknown)];
+    const more = shown.length > SHOWN_UNKNOWN ? " ..." : "";
+    const list = shown.slice(0, SHOWN_UNKNOWN).join(" ") + more;
+    return words["prompt-unknown"](unknown.length, characters, list);
+  },
+};
+
 /** A notice in the user's language. */
-export function noticeText({ text }: Context, event: Extract<Told, { type: "notice" }>): string {
-  const words = text.run.notices;
-  if (event.notice === "prompt-cut") return words["prompt-cut"](event.limit, event.tokens);
-  if (event.notice === "guidance-off") return words["guidance-off"](event.guidance, event.profile);
-  if (event.notice === "prompt-empty") return words["prompt-empty"]();
-  const shown = [...new Set(event.unknown)];
-  const more = shown.length > SHOWN_UNKNOWN ? " ..." : "";
-  const list = shown.slice(0, SHOWN_UNKNOWN).join(" ") + more;
-  return words["prompt-unknown"](event.unknown.length, event.characters, list);
+export function noticeText({ text }: Context, event: NoticeEvent): string {
+  // The table ties each notice to its words; indexing by a union cannot show that to the compiler.
+  const word = NOTICE_TEXTS[event.notice] as (
+    event: NoticeEvent,
+    words: Context["text"]["run"]["notices"],
+  ) => string;
+  return word(event, text.run.notices);
 }

@@ -1,3 +1,5 @@
+import { editsEn } from "./edits-en.ts";
+
 /** Every text of the command line in English: the pattern for the other languages. */
 export const en = {
   help: {
@@ -24,6 +26,11 @@ export const en = {
   },
   commands: {
     generate: "draw pictures from text",
+    edit: "change a picture by a prompt",
+    inpaint: "repaint a part of a picture",
+    extend: "go on with a picture past its frame",
+    panorama: "draw a picture larger than the model's, by overlapping windows",
+    upscale: "enlarge a picture and draw finer detail into it",
     animate: "draw a film of frames that move",
     repeat: "draw a picture again from the settings stored in it",
     models: "add, list, check and remove models",
@@ -215,6 +222,7 @@ export const en = {
     wouldCollect: (files: number, bytes: string) =>
       `would remove ${files} ${files === 1 ? "file" : "files"}, ${bytes}`,
   },
+  edits: editsEn,
   doctor: {
     usage: "[options]",
     json: "print JSON",
@@ -442,6 +450,11 @@ export const en = {
       "prompt-cut": (limit: number, tokens: number) => `prompt cut at ${limit} of ${tokens} tokens`,
       "prompt-unknown": (unknown: number, characters: number, shown: string) =>
         `${unknown} of ${characters} ${characters === 1 ? "character" : "characters"} of this prompt are unknown to this model: ${shown}`,
+      "mask-resized": (from: string, to: string) => `the mask of ${from} was resized to the picture's ${to}`,
+      inpainting: {
+        "nine-channels": "this model was made for inpainting: it is told what is known",
+        blending: "this model was not made for inpainting: what is known is blended in at every step",
+      },
       "guidance-off": (guidance: number, profile: string) =>
         `guidance ${guidance} means no guidance in the ${profile} profile: only values above 1 guide`,
     },

@@ -1,3 +1,4 @@
+import { editsRu } from "./edits-ru.ts";
 import type { Messages } from "./mod.ts";
 
 /** The form of a Russian noun that goes with a number: 1 файл, 2 файла, 5 файлов. */
@@ -31,6 +32,11 @@ export const ru: Messages = {
   },
   commands: {
     generate: "нарисовать картины по тексту",
+    edit: "изменить картину по тексту",
+    inpaint: "перерисовать часть картины",
+    extend: "продолжить картину за её края",
+    panorama: "нарисовать картину больше, чем рисует модель, перекрывающимися окнами",
+    upscale: "увеличить картину и дорисовать подробности",
     animate: "нарисовать фильм из движущихся кадров",
     repeat: "нарисовать картину ещё раз по настройкам, записанным в ней",
     models: "добавить, показать, проверить и удалить модели",
@@ -214,6 +220,7 @@ export const ru: Messages = {
     collected: (files: number, bytes: string) => `удалено файлов: ${files}, ${bytes}`,
     wouldCollect: (files: number, bytes: string) => `было бы удалено файлов: ${files}, ${bytes}`,
   },
+  edits: editsRu,
   doctor: {
     usage: "[параметры]",
     json: "печатать JSON",
@@ -442,6 +449,11 @@ export const ru: Messages = {
       "prompt-cut": (limit, tokens) => `запрос обрезан: ${limit} из ${tokens} токенов`,
       "prompt-unknown": (unknown, characters, shown) =>
         `модель не знает ${unknown} из ${characters} ${form(characters, "символа", "символов", "символов")} этого запроса: ${shown}`,
+      "mask-resized": (from, to) => `маска ${from} приведена к размеру картины ${to}`,
+      inpainting: {
+        "nine-channels": "эта модель обучена дорисовывать: она видит, что известно",
+        blending: "эта модель не обучена дорисовывать: известное подмешивается на каждом шаге",
+      },
       "guidance-off": (guidance, profile) =>
         `усиление ${guidance} в профиле ${profile} ничего не усиливает: действуют только значения больше 1`,
     },
