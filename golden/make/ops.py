@@ -273,6 +273,14 @@ for bits in [4, 8]:
         weight = dequantized(values[..., None], scales[..., None], given[..., None], 32)[..., 0]
         inputs = [x, stored, scales] + ([packed(zeros)] if given is zeros else [])
         case("matmulNBits", inputs, x @ weight.T, bits=bits, block=32)
+for kernel, padding, size in [((3, 3), (1, 1, 1, 1), (4, 5)), ((2, 3), (1, 0, 0, 2), (3, 4)), ((3, 3), (1, 1, 1, 1), (1, 2))]:
+    top, left, bottom, right = padding
+    x = rand(2, *size, 3)
+    padded = F.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
+    windows = padded.unfold(2, kernel[0], 1).unfold(3, kernel[1], 1).permute(0, 2, 3, 4, 5, 1)
+    attributes = {"kernel": kernel, "padding": padding}
+    case("patches", [x], windows.flatten(3), isFlipped=False, **attributes)
+    case("patches", [x], windows.flip(3, 4).flatten(3), isFlipped=True, **attributes)
 
 folder = Path(__file__).parent.parent
 save_file(tensors, folder / "ops.safetensors")

@@ -26,10 +26,15 @@ export const subRule = binary<"sub">(
   ({ gradient }) => gradient,
   ({ gradient }) => mul(gradient, -1),
 );
-export const mulRule = binary<"mul">(
+const productRule = binary<"mul">(
   ({ gradient, inputs: [, b] }) => mul(gradient, b!),
   ({ gradient, inputs: [a] }) => mul(gradient, a!),
 );
+/** Of a square the derivative is one product, not the sum of two. */
+export const mulRule: Rule<"mul"> = (place) => {
+  const [a, b] = place.inputs as [Value, Value];
+  return a.id === b.id ? [() => mul(mul(place.gradient, 2), a)] : productRule(place);
+};
 export const divRule = binary<"div">(
   ({ gradient, inputs: [, b] }) => div(gradient, b!),
   ({ gradient, inputs: [, b], result }) => mul(mul(gradient, -1), div(result, b!)),

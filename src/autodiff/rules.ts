@@ -90,6 +90,7 @@ export const RULES: { readonly [K in OpName]: Rule<K> | Flat | Later } = {
   place: placeRule,
   concat: concatRule,
   resizeNearest: resizeNearestRule,
+  patches: "later",
   toBlocked: "later",
   fromBlocked: "later",
   blockedToTokens: "later",

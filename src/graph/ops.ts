@@ -65,6 +65,15 @@ export interface OpAttributes {
     readonly height: number;
     readonly width: number;
   };
+  /**
+   * Of rows [B,H,W,C], what a kernel of stride 1 meets at each place: [B,h,w,kh*kw*C], in the order of the
+   * kernel, or with its taps turned about.
+   */
+  patches: {
+    readonly kernel: readonly [number, number];
+    readonly padding: Padding;
+    readonly isFlipped: boolean;
+  };
   /** The derivative of a convolution by its weight [O,C,kh,kw], from x [B,C,H,W] and gradient [B,O,h,w]. */
   conv2dWeightGradient: {
     readonly stride: number;
@@ -247,6 +256,15 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
       const made = convolvedSize([height, width], [kh!, kw!], stride, padding);
       wanted(made.join() === size.join(), `a gradient of ${made.join("x")}`, size.join("x"));
       return { dtype: gradient!.dtype, shape: [batch!, inner!, height, width] };
+    },
+  },
+  patches: {
+    arity: [1, 1],
+    differentiable: false,
+    infer: ([x], { kernel, padding }) => {
+      const [batch, height, width, channels] = rank(x!, 4);
+      const [h, w] = convolvedSize([height!, width!], kernel, 1, padding);
+      return { dtype: x!.dtype, shape: [batch!, h, w, kernel[0] * kernel[1] * channels!] };
     },
   },
   conv2dWeightGradient: {

@@ -62,6 +62,26 @@ export function conv2dWeightGradient(
   return out;
 }
 
+/** Of rows [B,H,W,C], the cells under a kernel at each place, zeros outside of the map. */
+export function patches(node: Node<"patches">, [x]: readonly Values[]): Float64Array {
+  const { kernel, padding, isFlipped } = node.attributes;
+  const [batch, height, width, channels] = x!.shape as [number, number, number, number];
+  const [, h, w] = node.shape as [number, number, number];
+  const [kh, kw] = kernel;
+  const out = new Float64Array(product(node.shape));
+  for (let cell = 0; cell < batch * h * w; cell++) {
+    const [b, y, z] = [Math.floor(cell / (h * w)), Math.floor(cell / w) % h, cell % w];
+    for (let tap = 0; tap < kh * kw; tap++) {
+      const at = isFlipped ? kh * kw - 1 - tap : tap;
+      const [row, column] = [y + Math.floor(at / kw) - padding[0], z + (at % kw) - padding[1]];
+      if (row < 0 || row >= height || column < 0 || column >= width) continue;
+      const from = ((b * height + row) * width + column) * channels;
+      out.set(x!.data.subarray(from, from + channels), (cell * kh * kw + tap) * channels);
+    }
+  }
+  return out;
+}
+
 /** Visits every product of a convolution by the places of its operands: in the map, the result and the weight. */
 function eachTap(
   map: readonly number[],

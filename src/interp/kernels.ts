@@ -8,7 +8,13 @@ import {
   toBlocked,
   tokensToBlocked,
 } from "./blocked.ts";
-import { conv2d, conv2dInputGradient, conv2dWeightGradient, convTranspose2d } from "./convolution.ts";
+import {
+  conv2d,
+  conv2dInputGradient,
+  conv2dWeightGradient,
+  convTranspose2d,
+  patches,
+} from "./convolution.ts";
 import { binary, sigmoid, silu, unary } from "./elementwise.ts";
 import {
   argmin,
@@ -53,6 +59,7 @@ export const KERNELS: { readonly [K in Exclude<OpName, "input" | "parameter">]: 
   convTranspose2d,
   conv2dInputGradient,
   conv2dWeightGradient,
+  patches,
   groupMoments,
   groupNorm,
   layerNorm,

@@ -177,6 +177,12 @@ const CASES: { readonly [K in ComputingOp]: (draw: Draw) => Value } = {
     const gradient = draw.floats(OPS.conv2d.infer([x, weight], attributes).shape);
     return conv2dWeightGradient(x, gradient, { ...attributes, kernel });
   },
+  patches: (draw) => {
+    const { size, kernel, attributes } = convolution(draw);
+    const x = draw.floats([draw.int(1, 2), ...size, draw.int(1, 5)]);
+    const { padding } = attributes;
+    return draw.builder.apply("patches", [x], { kernel, padding, isFlipped: draw.turn([false, true]) });
+  },
   groupMoments: (draw) => {
     const groups = draw.int(1, 4);
     return groupMoments(draw.floats(normedMap(draw, groups * draw.int(1, 4), 1).x), groups);

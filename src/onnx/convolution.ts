@@ -58,3 +58,31 @@ export function lowerConv2dWeightGradient({
   const cut = emit.emit("Slice", [taps, emit.integers([0, 0]), emit.integers(kernel), emit.integers([2, 3])]);
   return swap(cut);
 }
+
+/** One gather of cells by a table of places; the border is a cell of zeros after the last one. */
+export function lowerPatches({ emit, graph, node, inputs }: LoweringContext<"patches">): string {
+  const { kernel, padding, isFlipped } = node.attributes;
+  const [batch, height, width, channels] = graph.nodes[node.inputs[0]!]!.shape as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const [, h, w] = node.shape as [number, number, number];
+  const [kh, kw] = kernel;
+  const border = height * width;
+  const places = new BigInt64Array(h * w * kh * kw);
+  for (let i = 0; i < places.length; i++) {
+    const [cell, tap] = [Math.floor(i / (kh * kw)), i % (kh * kw)];
+    const at = isFlipped ? kh * kw - 1 - tap : tap;
+    const row = Math.floor(cell / w) + Math.floor(at / kw) - padding[0];
+    const column = (cell % w) + (at % kw) - padding[1];
+    const isInside = row >= 0 && row < height && column >= 0 && column < width;
+    places[i] = BigInt(isInside ? row * width + column : border);
+  }
+  const cells = emit.emit("Reshape", [inputs[0]!, emit.integers([batch, border, channels])]);
+  const bordered = emit.emit("Pad", [cells, emit.integers([0, 1]), "", emit.integers([1])]);
+  const table = emit.constant({ dtype: "int64", shape: [places.length], data: places });
+  const gathered = emit.emit("Gather", [bordered, table], { axis: { int: 1 } });
+  return emit.emit("Reshape", [gathered, emit.integers(node.shape)]);
+}

@@ -2,7 +2,12 @@ import { product } from "../base/mod.ts";
 import type { Graph, Node, OpName } from "../graph/mod.ts";
 import { float32, zeros } from "../tensor/mod.ts";
 import { lowerAttention } from "./attention.ts";
-import { convolution, lowerConv2dInputGradient, lowerConv2dWeightGradient } from "./convolution.ts";
+import {
+  convolution,
+  lowerConv2dInputGradient,
+  lowerConv2dWeightGradient,
+  lowerPatches,
+} from "./convolution.ts";
 import type { Emitter } from "./emitter.ts";
 import {
   lowerBlockedGroupMoments,
@@ -59,6 +64,7 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
   },
   conv2dInputGradient: lowerConv2dInputGradient,
   conv2dWeightGradient: lowerConv2dWeightGradient,
+  patches: lowerPatches,
   groupMoments: lowerGroupMoments,
   groupNorm: lowerGroupNorm,
   layerNorm: ({ emit, node, inputs }) =>
@@ -119,22 +125,20 @@ export const LOWERINGS: { readonly [K in Exclude<OpName, SourceOp>]: Lowering<K>
   matmulNBits: lowerMatmulNBits,
 };
 
-/** A weight as the right side goes to Gemm, which reads it as it lies; anything else to a batched product. */
+/**
+ * A stored weight as the right side goes to Gemm, which reads it as it lies; anything else to products of any number
+ * of axes, which take the rows of all of them as one matrix where the right side has two.
+ */
 function lowerMatmul({ emit, graph, node, inputs }: LoweringContext<"matmul">): string {
   const [a, b] = node.inputs.map((id) => graph.nodes[id]!) as [Node, Node];
   const { transposeA, transposeB } = node.attributes;
-  if (transposeA) {
-    const attributes = { transA: { int: 1 }, transB: { int: transposeB ? 1 : 0 } };
-    const isPlain = a.shape.length === 2 && b.shape.length === 2;
-    return emit.emit(isPlain ? "Gemm" : `${MICROSOFT}:FusedMatMul`, inputs, attributes);
-  }
-  if (!transposeB) return emit.emit("MatMul", inputs);
-  if (b.shape.length !== 2) return emit.emit(`${MICROSOFT}:FusedMatMul`, inputs, { transB: { int: 1 } });
-  const inner = a.shape[a.shape.length - 1]!;
-  const rows =
-    a.shape.length === 2 ? inputs[0]! : emit.emit("Reshape", [inputs[0]!, emit.integers([-1, inner])]);
+  if (!transposeA && !transposeB) return emit.emit("MatMul", inputs);
+  const attributes = { transA: { int: transposeA ? 1 : 0 }, transB: { int: transposeB ? 1 : 0 } };
+  if (a.shape.length === 2 && b.shape.length === 2) return emit.emit("Gemm", inputs, attributes);
+  if (transposeA || b.op !== "parameter") return emit.emit(`${MICROSOFT}:FusedMatMul`, inputs, attributes);
+  const rows = emit.emit("Reshape", [inputs[0]!, emit.integers([-1, a.shape[a.shape.length - 1]!])]);
   const product = emit.emit("Gemm", [rows, inputs[1]!], { transB: { int: 1 } });
-  return a.shape.length === 2 ? product : emit.emit("Reshape", [product, emit.integers(node.shape)]);
+  return emit.emit("Reshape", [product, emit.integers(node.shape)]);
 }
 
 /**

@@ -1,5 +1,7 @@
 export { chunkAttention } from "./attention.ts";
+export { channelsLast } from "./channels-last.ts";
 export { foldConstants } from "./constants.ts";
+export { convolutionProducts } from "./convolution-products.ts";
 export { blockedLayout } from "./layout.ts";
 export { feedParameters } from "./parameters.ts";
 export { type Pass, runPasses } from "./pass.ts";
@@ -14,4 +16,5 @@ export {
 export { removeDeadNodes, type SplitGraph, splitGraph } from "./split.ts";
 export { stripeMaps } from "./stripes.ts";
 export { joinTables } from "./tables.ts";
+export { joinViews } from "./views.ts";
 export { type FoldedGraph, foldWeights, keepNarrow, withStoredTypes } from "./weights.ts";

@@ -19,6 +19,7 @@ export {
   vqLoss,
 } from "./losses.ts";
 export { decaysMatrices, type OptimizerConfig, updateGraph } from "./optimizer.ts";
+export { trainingGraph } from "./passes.ts";
 export {
   openTrainer,
   type StepOptions,

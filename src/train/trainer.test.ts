@@ -44,7 +44,7 @@ const batch = {
 };
 
 function open(state: TrainingState = { updates: 0, samples: 0, parameters }) {
-  return openTrainer({ engine, trained: ["w", "scale"], optimizer, state, passes: [] });
+  return openTrainer({ engine, trained: ["w", "scale"], optimizer, state });
 }
 
 const options = { learningRate: 0.05, samples: 4 };

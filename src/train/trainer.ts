@@ -1,8 +1,6 @@
-import { gradients } from "../autodiff/mod.ts";
 import { KandinskyError } from "../base/mod.ts";
 import { type Graph, type ParameterShape, parametersOf } from "../graph/mod.ts";
 import { encodeOnnx } from "../onnx/mod.ts";
-import { feedParameters, type Pass, runPasses } from "../passes/mod.ts";
 import type { Engine, Fetch, Held, Program } from "../runtime/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { checkInPlace } from "./in-place.ts";
@@ -17,6 +15,7 @@ import {
   updateGraph,
   updateNumbers,
 } from "./optimizer.ts";
+import { trainingGraph } from "./passes.ts";
 
 /** Where training stands: values by parameter name. What is missing of a fresh start begins as it must. */
 export interface TrainingState {
@@ -39,8 +38,6 @@ export interface TrainerOptions {
   readonly trained: readonly string[];
   readonly optimizer: OptimizerConfig;
   readonly state: TrainingState;
-  /** What makes a graph with its derivatives fast; all keep its meaning. */
-  readonly passes: readonly Pass[];
 }
 
 /** A graph made ready for batches of one shape. */
@@ -104,7 +101,7 @@ interface Buffers {
 
 /** Puts a state into an engine and loads the optimiser. The engine stays the caller's. */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
-  const { engine, optimizer, trained, state: start, passes } = options;
+  const { engine, optimizer, trained, state: start } = options;
   const shapes = trainedShapes(trained, start.parameters);
   const buffers = await holdState(engine, shapes, optimizer, start);
   const load = (name: string, graph: Graph) => loadGraph(engine, name, graph);
@@ -137,7 +134,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       return samples;
     },
     async prepare(name, graph) {
-      const loaded = await loadStep(engine, name, graph, shapes, start.parameters, passes);
+      const loaded = await loadStep(engine, name, graph, shapes, start.parameters);
       const program = { release: () => loaded.program.release() };
       programs.set(program, loaded);
       return program;
@@ -232,7 +229,6 @@ async function loadStep(
   graph: Graph,
   shapes: readonly ParameterShape[],
   known: ReadonlyMap<string, Tensor>,
-  passes: readonly Pass[],
 ): Promise<LoadedStep> {
   const parameters = parametersOf(graph);
   const missing = parameters.filter((parameter) => !known.has(parameter.name));
@@ -251,8 +247,7 @@ async function loadStep(
       seen: `trained parameters that it does not read: ${unread.join(", ")}`,
     });
   }
-  const joint = gradients(graph, { loss: "loss", wrt: trained });
-  const program = await loadGraph(engine, name, runPasses(joint, [...passes, feedParameters]));
+  const program = await loadGraph(engine, name, trainingGraph(graph, trained));
   const taken = new Set(program.inputs.map((port) => port.name));
   return {
     program,

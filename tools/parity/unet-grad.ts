@@ -92,7 +92,6 @@ async function steps(
       halfLives: [(samples * Math.LN2) / -Math.log(ema.decay)],
     },
     state: { updates: 0, samples: 0, parameters },
-    passes: [],
   });
   const program = await trainer.prepare("training step", graph);
   const losses: number[] = [];
