@@ -38,7 +38,6 @@ export const visitStep: Visit<"step"> = async (job, tell) => {
       trained: [...parameters.keys()],
       optimizer: OPTIMIZER,
       state: { updates: 0, samples: 0, parameters },
-      passes: [],
     });
     const program = await trainer.prepare("step", graph);
     const feeds = feedsOf(one, config.inChannels, config.encoderHidDim, keyOf(1));
