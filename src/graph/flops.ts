@@ -1,7 +1,8 @@
 import { product } from "../base/mod.ts";
 import { ITEM_SIZE } from "../tensor/mod.ts";
 import type { Graph, Node } from "./graph.ts";
-import { type OpName, sequence } from "./ops.ts";
+import type { OpName } from "./ops.ts";
+import { sequence } from "./shape-rules.ts";
 
 /** Multiply-accumulates of one node, from the shapes of its inputs. */
 type Work<K extends OpName> = (node: Node<K>, inputs: readonly Node[]) => number;

@@ -50,7 +50,6 @@ export {
   parametersOf,
 } from "./graph.ts";
 export {
-  broadcast,
   OPS,
   type OpAttributes,
   type OpName,
@@ -58,8 +57,8 @@ export {
   type Padding,
   type SequenceLayout,
   type Signature,
-  sequence,
 } from "./ops.ts";
 export { census, fingerprint, printGraph } from "./print.ts";
 export { type RewriteContext, reachable, rewrite, useCounts } from "./rewrite.ts";
+export { broadcast, sequence } from "./shape-rules.ts";
 export { verifyGraph } from "./verify.ts";
