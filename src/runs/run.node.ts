@@ -86,7 +86,6 @@ export async function* runTraining(config: RunConfig, options: RunOptions): Asyn
     trained: [...parameters.keys()],
     optimizer: { ...config.optimizer, decays: decaysMatrices, halfLives: config.halfLives },
     state: found?.state ?? { updates: 0, samples: 0, parameters },
-    passes: [],
   });
 
   const updates = totalUpdates(config.stages);
