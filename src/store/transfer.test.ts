@@ -3,6 +3,7 @@ import * as nodeFiles from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import type { KandinskyError } from "../base/mod.ts";
 import { addPlanned, planAdd } from "./add.node.ts";
@@ -104,6 +105,17 @@ test("fetchFiles manages with a server that knows no parts", async () => {
     ...(isMovq(asked) && cuts++ === 0 ? { cutAfter: 500_000 } : {}),
   }));
   expect(cut.hub.asked.filter(isMovq)).toHaveLength(2);
+});
+
+test("fetchFiles takes small files that a server packs although nobody asked for it", async () => {
+  const hub = await startHub();
+  const store = await storeFor(hub);
+  const packed = gzipSync(hub.files.get("unet/config.json")!);
+  hub.mischief = (asked) =>
+    asked.path.endsWith("unet/config.json")
+      ? { body: packed, ignoreRange: true, headers: { "content-encoding": "gzip" } }
+      : undefined;
+  expect((await verifyModel(store, await add(store))).damages).toEqual([]);
 });
 
 test("ask waits as long as a busy hub says, and tells it", async () => {
