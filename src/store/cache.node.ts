@@ -125,6 +125,8 @@ export async function linkFile(
     await link(blob, temporary).catch(() => rename(blob, temporary));
   }
   await rename(temporary, path);
+  // Where both are hard links to one file already, renaming leaves both.
+  await rm(temporary, { force: true });
 }
 
 /** A file of a snapshot: its path in the repository, and the blob that it shows where it is a link to one. */
