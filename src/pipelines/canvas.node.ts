@@ -24,9 +24,10 @@ export async function encodeImage(
   movq: MovqRunner,
   image: Tensor<"float32">,
   cell: number,
+  partPixels = PART_PIXELS,
 ): Promise<Tensor<"float32">> {
   const map = { height: image.shape[2]! / cell, width: image.shape[3]! / cell };
-  const windows = partsOf(map, cell, false);
+  const windows = partsOf(map, cell, false, partPixels);
   const parts = windows.map((window) => cropWindow(image, 0, scaled(window, cell)));
   const encoded = await movq.encode(parts);
   return windows.length === 1 ? encoded[0]! : mergeWindows(encoded, windows, map);
@@ -38,9 +39,10 @@ export async function decodeCanvas(
   latent: Tensor<"float32">,
   cell: number,
   wrap: boolean,
+  partPixels = PART_PIXELS,
 ): Promise<Tensor<"float32">> {
   const [height, width] = latent.shape.slice(2) as [number, number];
-  const windows = partsOf({ width, height }, cell, wrap);
+  const windows = partsOf({ width, height }, cell, wrap, partPixels);
   if (windows.length === 1) {
     if (!wrap) return movq.decode(latent);
     const seam = Math.min(SEAM_CELLS, width);
@@ -54,8 +56,8 @@ export async function decodeCanvas(
   return mergeWindows(parts, places, { width: width * cell, height: height * cell });
 }
 
-function partsOf(map: MapSize, cell: number, wrap: boolean): Window[] {
-  const limit = PART_PIXELS / cell ** 2;
+function partsOf(map: MapSize, cell: number, wrap: boolean, partPixels: number): Window[] {
+  const limit = partPixels / cell ** 2;
   if (map.width * map.height <= limit) return [{ x: 0, y: 0, ...map }];
   const short = Math.min(map.width, map.height, Math.floor(Math.sqrt(limit)));
   const long = Math.floor(limit / short);

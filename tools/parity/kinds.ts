@@ -48,6 +48,7 @@ export const SUPPORT: readonly RegExp[] = [
   /^manifest\.json$/,
   /^native\//,
   /^(ops|samplers)\.(json|safetensors)$/,
+  /^(motion|scenes)\//,
 ];
 
 /** Whether a file of `pipelines/` belongs to a case of its index. */

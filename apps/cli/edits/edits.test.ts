@@ -174,7 +174,7 @@ test.each([
   ["a box", ["--box", "10,10,40,50"], ""],
   ["a polygon", ["--polygon", "10,10 90,20 40,80"], ""],
   ["strokes", ["--strokes", "strokes.json"], ""],
-  ["a colour", ["--color-key", "#646464:40", "--grow", "2", "--feather", "0"], ""],
+  ["a colour", ["--color-key", "#646464:20", "--grow", "1", "--feather", "0"], ""],
   ["all but a box, in its surroundings", ["--box", "30,20,60,60", "--invert", "--region", "mask"], ""],
 ] as const)("kandinsky inpaint takes %s", async (_, words, told) => {
   const cwd = await prepared();
