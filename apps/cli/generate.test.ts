@@ -159,7 +159,11 @@ test("kandinsky generate --json prints one event a line, with paths and without 
   const types = events.map(({ type }) => type).filter((type) => type !== "pack");
   expect(types.slice(0, 2)).toEqual(["start", "notice"]);
   expect(types.filter((type) => type === "step")).toHaveLength(2);
-  expect(events.findLast(({ type }) => type === "picture")).toMatchObject({ path: "kandinsky-0001.png", seed: 5, prompt: "x" });
+  expect(events.findLast(({ type }) => type === "picture")).toMatchObject({
+    path: "kandinsky-0001.png",
+    seed: 5,
+    prompt: "x",
+  });
   expect(events.find(({ type }) => type === "notice")).toMatchObject({
     notice: "guidance-off",
     guidance: 0.5,
