@@ -20,7 +20,7 @@ const MISTAKES: readonly Mistake[] = [
   ["an unknown option", ["generate", "x", "--stpes", "4"], ["--stpes", "did you mean --steps?"]],
   ["an unknown language", ["generate", "x", "--lang", "de"], ["--lang", "en, ru"]],
   ["an option without its value", ["generate", "x", "--seed"], ["--seed"]],
-  ["no image to repeat", ["repeat"], ["image"]],
+  ["no image to repeat", ["repeat"], ["IMAGE"]],
   ["too many arguments", ["inspect", "a", "b"], ["kandinsky inspect --help"]],
   ["negative steps", ["generate", "x", "--steps", "-2"], ["--steps", "-2", "at least 1"]],
   ["fractional steps", ["generate", "x", "--steps", "2.5"], ["--steps", "2.5", "a whole number"]],

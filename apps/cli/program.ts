@@ -89,6 +89,8 @@ function dress(command: Command, { text, stdout, stderr }: Context): Command {
 /** What commander found wrong, as an error of ours with the nearest name that exists. */
 function wordUsage(error: CommanderError, program: Command, named: string, text: Messages): KandinskyError {
   const seen = /'([^']*)'/.exec(error.message)?.[1];
+  // Written as in the usage line, which also keeps it apart from a field of a request with that name.
+  const place = error.code === "commander.missingArgument" ? seen?.toUpperCase() : seen;
   const command = program.commands.find((candidate) => candidate.name() === named);
   const candidates =
     error.code === "commander.unknownCommand"
@@ -105,7 +107,7 @@ function wordUsage(error: CommanderError, program: Command, named: string, text:
   };
   return new KandinskyError(isUnknown ? "option_unknown" : "option_invalid", {
     what: kinds[error.code] ?? `${text.errors.badLine} (${error.message})`,
-    ...(seen === undefined || error.code === "commander.excessArguments" ? {} : { where: seen }),
+    ...(place === undefined || error.code === "commander.excessArguments" ? {} : { where: place }),
     hint:
       close !== undefined
         ? text.errors.didYouMean(close)
