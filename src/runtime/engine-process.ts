@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type * as Ort from "onnxruntime-node";
 import { KandinskyError, product } from "../base/mod.ts";
-import { ARRAY_OF } from "../tensor/mod.ts";
+import { ARRAY_OF, type Tensor } from "../tensor/mod.ts";
 import { deviceAbsent } from "./absence.ts";
 import { PROBE_MODEL } from "./probe-model.ts";
 import type { Answer, CallName, Calls, Request } from "./protocol.ts";
@@ -56,6 +56,8 @@ function makeHandlers(): Handlers {
 
     async load(source) {
       const program = await loadProgram(settings, source);
+      // The bytes of models and of tensors that came through the pipe.
+      collectGarbage();
       lastNumber += 1;
       programs.set(lastNumber, program);
       return { program: lastNumber, inputs: program.inputs, outputs: program.outputs };
@@ -73,6 +75,18 @@ function makeHandlers(): Handlers {
     async hold({ dtype, shape, ...given }) {
       const data = "data" in given ? given.data : new ARRAY_OF[dtype](product(shape));
       return { held: hold(toRuntime(settings.ort, { dtype, shape, data })) };
+    },
+
+    async view({ held: number, start, shape }) {
+      const whole = fromRuntime(held.get(number)!);
+      const data = whole.data.subarray(start, start + product(shape)) as Tensor["data"];
+      return { held: hold(toRuntime(settings.ort, { dtype: whole.dtype, shape, data })) };
+    },
+
+    async write({ held: number, data }) {
+      // Of one type, which the parent has checked.
+      (fromRuntime(held.get(number)!).data as Float32Array).set(data as Float32Array);
+      return null;
     },
 
     async read({ held: number }) {

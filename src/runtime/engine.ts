@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { KandinskyError } from "../base/mod.ts";
+import { KandinskyError, product } from "../base/mod.ts";
 import { type Connection, cancelled, connect } from "./connection.ts";
 import { checkFeeds, checkFetches } from "./feeds.ts";
 import { processMemory } from "./memory.ts";
@@ -54,6 +54,32 @@ function makeEngine(connection: Connection, device: Device, threads: number): En
       const handle = { held, dtype, shape };
       live.add(handle);
       return handle;
+    },
+    async view(whole, start, shape) {
+      if (!live.has(whole)) throw stale("view", "the held tensor");
+      const [size, end] = [product(whole.shape), start + product(shape)];
+      if (!(start >= 0 && end <= size)) {
+        throw new KandinskyError("tensor_shape", {
+          what: "cannot view a part of a held tensor",
+          seen: `elements ${start} to ${end}`,
+          wanted: `0 to ${size}`,
+        });
+      }
+      const { held } = await connection.call("view", { held: whole.held, start, shape });
+      const handle = { held, dtype: whole.dtype, shape };
+      live.add(handle);
+      return handle;
+    },
+    async write(held, { dtype, shape, data }) {
+      if (!live.has(held)) throw stale("write", "the held tensor");
+      const what = "cannot write over a held tensor";
+      if (dtype !== held.dtype) {
+        throw new KandinskyError("tensor_dtype", { what, seen: dtype, wanted: held.dtype });
+      }
+      if (shape.join() !== held.shape.join()) {
+        throw new KandinskyError("tensor_shape", { what, seen: `[${shape}]`, wanted: `[${held.shape}]` });
+      }
+      await connection.call("write", { held: held.held, data });
     },
     async read(held) {
       if (!live.has(held)) throw stale("read", "the held tensor");

@@ -52,3 +52,19 @@ test("Program.run refuses to write over a tensor that does not fit or is gone", 
     "cannot run square: seen the held tensor of fetch y was released or belongs to another engine",
   );
 });
+
+test("Engine.view is the same memory, Engine.write changes it, and runs work on both", async () => {
+  await using engine = await startEngine({ device: "cpu", threads: 1 });
+  const program = await engine.load(square);
+  const whole = await engine.hold(float32([6], [1, 2, 3, 4, 5, 6]));
+  const [first, last] = [await engine.view(whole, 0, [2]), await engine.view(whole, 4, [2])];
+  await engine.write(first, float32([2], [7, 8]));
+  await program.run({ x: first, w: last }, { y: last });
+  expect(values(await engine.read(whole))).toEqual([7, 8, 3, 4, 54, 70]);
+  expect((await failure(engine.view(whole, 5, [2]))).message).toBe(
+    "cannot view a part of a held tensor: seen elements 5 to 7, wanted 0 to 6",
+  );
+  expect((await failure(engine.write(first, float32([3], [1, 2, 3])))).message).toBe(
+    "cannot write over a held tensor: seen [3], wanted [2]",
+  );
+});

@@ -18,6 +18,11 @@ export interface Calls {
     answer: Readonly<Record<string, Tensor | Held>>;
   };
   hold: { params: Tensor | Blank; answer: { readonly held: number } };
+  view: {
+    params: { readonly held: number; readonly start: number; readonly shape: readonly number[] };
+    answer: { readonly held: number };
+  };
+  write: { params: { readonly held: number; readonly data: Tensor["data"] }; answer: null };
   read: { params: { readonly held: number }; answer: Tensor };
   releaseProgram: { params: { readonly program: number }; answer: null };
   releaseHeld: { params: { readonly held: readonly number[] }; answer: null };

@@ -94,6 +94,13 @@ export interface Engine extends AsyncDisposable {
   load(source: ProgramSource): Promise<Program>;
   /** Keeps a tensor in the engine; of a `Blank` the zeros are made there. Throws `memory_exceeded`. */
   hold(value: Tensor | Blank): Promise<Held>;
+  /**
+   * A part of a held tensor's elements in their order, as a tensor of the same memory: what is written to one
+   * is written to both. Throws `tensor_shape` where it does not lie inside.
+   */
+  view(held: Held, start: number, shape: readonly number[]): Promise<Held>;
+  /** Writes values over those of a held tensor of their type and shape; throws `tensor_dtype`, `tensor_shape`. */
+  write(held: Held, value: Tensor): Promise<void>;
   /** The values that a held tensor has now. */
   read(held: Held): Promise<Tensor>;
   /** Frees held tensors. Releasing one twice does nothing. */

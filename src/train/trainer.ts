@@ -3,6 +3,7 @@ import { type Graph, type ParameterShape, parametersOf } from "../graph/mod.ts";
 import { encodeOnnx } from "../onnx/mod.ts";
 import type { Engine, Fetch, Held, Program } from "../runtime/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { type Buffers, CHUNK, type HeldByName, holdLike, openBuffers } from "./buffers.ts";
 import { checkInPlace } from "./in-place.ts";
 import {
   accumulateGraph,
@@ -90,15 +91,6 @@ export interface Trainer {
   state(): Promise<Required<TrainingState>>;
 }
 
-type HeldByName = ReadonlyMap<string, Held>;
-
-/** What lies in the engine. */
-interface Buffers {
-  readonly parameters: HeldByName;
-  /** Of trained parameters, by role. */
-  readonly roles: ReadonlyMap<Role, HeldByName>;
-}
-
 /** Puts a state into an engine and loads the optimiser. The engine stays the caller's. */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   const { engine, optimizer, trained, state: start } = options;
@@ -107,8 +99,8 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   const load = (name: string, graph: Graph) => loadGraph(engine, name, graph);
   const gradientsHeld = buffers.roles.get("gradient")!;
   const squares = await load("gradient norm", squaresGraph(shapes));
-  const update = await loadUpdate(engine, shapes, optimizer);
-  const accumulator = onDemand(() => openAccumulator(engine, shapes, gradientsHeld));
+  const update = await loadUpdate(engine, optimizer, buffers);
+  const accumulator = onDemand(() => openAccumulator(engine, shapes, optimizer, buffers));
   const programs = new WeakMap<TrainingProgram, LoadedStep>();
   let { updates, samples } = start;
 
@@ -156,7 +148,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
         gradientScale: shortened / parts.length,
         samples: seen,
       });
-      await runUpdate(update, shapes, buffers, numbers, optimizer.halfLives.length);
+      await update(numbers);
       updates += 1;
       samples += seen;
       const losses = results.map(({ loss }) => loss!.data[0] as number);
@@ -187,30 +179,20 @@ function trainedShapes(names: readonly string[], parameters: ReadonlyMap<string,
   });
 }
 
-async function holdState(
+function holdState(
   engine: Engine,
   shapes: readonly ParameterShape[],
-  { halfLives }: OptimizerConfig,
+  config: OptimizerConfig,
   state: TrainingState,
 ): Promise<Buffers> {
-  const parameters = new Map<string, Held>();
-  for (const [name, value] of state.parameters) parameters.set(name, await engine.hold(value));
-  const holdRole = async (values: ReadonlyMap<string, Tensor> | undefined) => {
-    const held = new Map<string, Held>();
-    for (const { name, shape } of shapes) {
-      held.set(name, await engine.hold(values?.get(name) ?? { dtype: "float32", shape }));
-    }
-    return held;
-  };
-  const roles = new Map<Role, HeldByName>();
-  roles.set("parameter", new Map(shapes.map(({ name }) => [name, parameters.get(name)!])));
-  roles.set("gradient", await holdRole(undefined));
-  roles.set("first", await holdRole(state.first));
-  roles.set("second", await holdRole(state.second));
-  for (const i of halfLives.keys()) {
-    roles.set(`average/${i}`, await holdRole(state.averages?.[i] ?? state.parameters));
-  }
-  return { parameters, roles };
+  const { parameters, first, second, averages } = state;
+  const initial = new Map<Role, ReadonlyMap<string, Tensor>>([["parameter", parameters]]);
+  if (first !== undefined) initial.set("first", first);
+  if (second !== undefined) initial.set("second", second);
+  for (const i of config.halfLives.keys()) initial.set(`average/${i}`, averages?.[i] ?? parameters);
+  const trained = new Set(shapes.map(({ name }) => name));
+  const frozen = new Map([...parameters].filter(([name]) => !trained.has(name)));
+  return openBuffers(engine, shapes, config, initial, frozen);
 }
 
 interface LoadedStep {
@@ -257,38 +239,45 @@ async function loadStep(
   };
 }
 
-/** Elementwise: its results are written over what it reads. */
-async function loadUpdate(
-  engine: Engine,
-  shapes: readonly ParameterShape[],
-  config: OptimizerConfig,
-): Promise<Program> {
-  const roles = updatedRoles(config.halfLives.length);
-  const pairs = shapes.flatMap(({ name }) =>
-    roles.map((role) => [inputName(role, name), updatedName(role, name)] as const),
-  );
-  return loadGraph(engine, "update", checkInPlace(updateGraph(shapes, config), new Map(pairs)));
+/** Runs an update over all buffers, a chunk at a time; its results are written over what it reads. */
+type Update = (numbers: Readonly<Record<string, Tensor>>) => Promise<void>;
+
+async function loadUpdate(engine: Engine, config: OptimizerConfig, { chunks }: Buffers): Promise<Update> {
+  const programs = new Map<boolean, Program>();
+  for (const decays of new Set(chunks.map((chunk) => chunk.decays))) {
+    const graph = updateGraph([CHUNK_SHAPE], { ...config, decays: () => decays });
+    programs.set(decays, await loadInPlace(engine, "update", graph, updatedRoles(config.halfLives.length)));
+  }
+  return async (numbers) => {
+    const runs = chunks.map(async ({ decays, held }) => {
+      const program = programs.get(decays)!;
+      const feeds = [...held].map(([role, part]) => [inputName(role, CHUNK_SHAPE.name), part] as const);
+      const taken = program.inputs.flatMap(({ name }) =>
+        numbers[name] ? [[name, numbers[name]] as const] : [],
+      );
+      await program.run(
+        { ...Object.fromEntries(feeds), ...Object.fromEntries(taken) },
+        writtenOver(updatedRoles(config.halfLives.length), held),
+      );
+    });
+    // The engine serves them in turn; asking for all at once keeps it from waiting for this process.
+    await Promise.all(runs);
+  };
 }
 
-async function runUpdate(
-  program: Program,
-  shapes: readonly ParameterShape[],
-  { roles }: Buffers,
-  numbers: Readonly<Record<string, Tensor>>,
-  averages: number,
-): Promise<void> {
-  const feeds: Record<string, Tensor | Held> = {};
-  const fetches: Record<string, Fetch> = {};
-  for (const { name } of shapes) {
-    feeds[inputName("gradient", name)] = roles.get("gradient")!.get(name)!;
-    for (const role of updatedRoles(averages)) {
-      const held = roles.get(role)!.get(name)!;
-      feeds[inputName(role, name)] = held;
-      fetches[updatedName(role, name)] = held;
-    }
-  }
-  const taken = program.inputs.flatMap(({ name }) => (numbers[name] ? [[name, numbers[name]] as const] : []));
-  await program.run({ ...feeds, ...Object.fromEntries(taken) }, fetches);
+const CHUNK_SHAPE: ParameterShape = { name: "chunk", shape: [CHUNK] };
+
+function loadInPlace(engine: Engine, name: string, graph: Graph, roles: readonly Role[]): Promise<Program> {
+  const pairs = roles.map(
+    (role) => [inputName(role, CHUNK_SHAPE.name), updatedName(role, CHUNK_SHAPE.name)] as const,
+  );
+  return loadGraph(engine, name, checkInPlace(graph, new Map(pairs)));
+}
+
+function writtenOver(roles: readonly Role[], held: ReadonlyMap<Role, Held>): Record<string, Fetch> {
+  return Object.fromEntries(
+    roles.map((role) => [updatedName(role, CHUNK_SHAPE.name), held.get(role)!] as const),
+  );
 }
 
 /** The norm of all gradients together. */
@@ -331,28 +320,22 @@ interface Accumulator {
 async function openAccumulator(
   engine: Engine,
   shapes: readonly ParameterShape[],
-  sums: HeldByName,
+  config: OptimizerConfig,
+  { chunks }: Buffers,
 ): Promise<Accumulator> {
-  const targets = new Map<string, Held>();
-  for (const { name, shape } of shapes) targets.set(name, await engine.hold({ dtype: "float32", shape }));
-  const pairs = shapes.map(
-    ({ name }) => [inputName("gradient", name), updatedName("gradient", name)] as const,
-  );
-  const graph = checkInPlace(accumulateGraph(shapes), new Map(pairs));
-  const program = await loadGraph(engine, "accumulate", graph);
-  const feeds = Object.fromEntries(
-    shapes.flatMap(({ name }) => [
-      [inputName("gradient", name), sums.get(name)!],
-      [`more/${name}`, targets.get(name)!],
-    ]),
-  );
-  const fetches = Object.fromEntries(
-    shapes.map(({ name }) => [updatedName("gradient", name), sums.get(name)!]),
-  );
+  const more = await holdLike(engine, shapes, config);
+  const program = await loadInPlace(engine, "accumulate", accumulateGraph([CHUNK_SHAPE]), ["gradient"]);
+  const runs = chunks.map(({ held }, i) => {
+    const feeds = {
+      [inputName("gradient", CHUNK_SHAPE.name)]: held.get("gradient")!,
+      [`more/${CHUNK_SHAPE.name}`]: more.chunks[i]!,
+    };
+    return [feeds, writtenOver(["gradient"], held)] as const;
+  });
   return {
-    targets,
+    targets: more.byName,
     async add() {
-      await program.run(feeds, fetches);
+      await Promise.all(runs.map(([feeds, fetches]) => program.run(feeds, fetches)));
     },
   };
 }
