@@ -69,6 +69,7 @@ export {
   type PlannedStage,
   type Precision,
   packedBytes,
+  REQUESTS,
   type RunState,
   removePacked,
   type SizeReport,

@@ -46,6 +46,27 @@ test("firstStepForStrength enters where diffusers does", () => {
   }
 });
 
+test("planLadder leaves out the first steps of image-to-image: by their share, or by their timesteps", () => {
+  const times = (name: SamplerName, steps: number, strength: number) =>
+    evaluationTimes(planLadder(name, RELEASED, { steps, spacing: "uniform", strength }));
+  expect(times("ddpm", 25, 0.3)).toEqual([241, 201, 161, 121, 81, 41, 1]);
+  expect(times("euler", 4, 0.5)).toEqual([251, 1]);
+  expect(times("ddpm", 4, 1)).toHaveLength(4);
+  // The original has no image-to-image: its times at most 999 times the strength are kept.
+  expect(times("native", 10, 0.5)).toEqual([499, 399, 299, 199, 99]);
+  expect(times("native", 10, 1)).toHaveLength(10);
+  expect(times("flash", 4, 0.75)).toEqual([729, 479, 229]);
+  for (const [name, least] of [
+    ["ddpm", "0.04"],
+    ["native", "0.04"],
+    ["flash", "0.23"],
+  ] as const) {
+    expect(() => times(name, 25, 0.01), name).toThrow(
+      `no step is left at this strength: strength: seen 0.01, wanted at least ${least}`,
+    );
+  }
+});
+
 test("planLadder places the steps as diffusers' schedulers in every timestep spacing", () => {
   interface Grid {
     readonly sampler: "ddpm" | "ddim" | "dpm++2m";

@@ -4,7 +4,7 @@ import type { MovqRunner } from "./movq-runner.node.ts";
 import { type Cover, coverMap, cropWindow, type MapSize, mergeWindows, type Window } from "./windows.ts";
 
 /** Larger canvases go through the MoVQ in overlapping parts of at most this many pixels. */
-const PART_PIXELS = 2 ** 21;
+const PART_PIXELS = 2 ** 20;
 /** Share of a part that its neighbour covers too. */
 const OVERLAP = 0.125;
 /** Cells that a decoder sees past the seam of a map that wraps around. */

@@ -103,6 +103,23 @@ test.each([
   },
 );
 
+test.each(["average", "noise"] as const)(
+  "Kandinsky3.generate goes on with a stopped panorama by %s",
+  async (join) => {
+    const request: PictureRequest = { ...PANORAMA, prompt: ["кот", "a red apple"], join, sampler: "dpm++2m" };
+    const [whole] = (await draw(request)).pictures;
+    const pictures: Picture[] = [];
+    for await (const event of model.generate(request, { open })) {
+      if (event.type !== "step" || event.index !== 1) continue;
+      for await (const later of model.generate(event.state.job, { open, resume: event.state })) {
+        if (later.type === "picture") pictures.push(later.picture);
+      }
+      break;
+    }
+    expect(worst(pictures[0]!, whole!)).toBe(0);
+  },
+);
+
 test("Kandinsky3.generate panorama gives every section its prompt", async () => {
   const prompts = ["a red apple on a red background", "a blue car on a blue background"];
   const { pictures } = await draw({ ...PANORAMA, prompt: prompts, width: 256, steps: 10 });
@@ -142,6 +159,10 @@ test("Kandinsky3.generate upscales by tiles and stays close to the picture", asy
   ]);
   const alone = await draw({ ...request, prompt: "кот", seed: 1 });
   expect(worst(alone.pictures[0]!, pictures[1]!)).toBe(0);
+  for (const given of [{ guidance: 0 }, { steps: 1, strength: 1 }, { join: "average" as const }]) {
+    const [other] = (await draw({ ...request, ...given, prompt: "кот" })).pictures;
+    expect([other!.width, other!.height]).toEqual([100, 76]);
+  }
   const again = await draw(requests[0]!);
   expect(worst(again.pictures[0]!, pictures[0]!)).toBe(0);
   // Mean colours of blocks of 2x2 pixels are those of the picture, about.

@@ -131,6 +131,22 @@ test("Kandinsky3.generate: a model for inpainting draws from text and edits too"
   );
 });
 
+test("Kandinsky3.generate: a model for inpainting extends, and draws larger than its windows", async () => {
+  const extended = await draw({ operation: "extend", image: "photo.png", left: 40, seed: 0, steps: 2 }, nine);
+  expect(extended.notices).toMatchObject([{ by: "nine-channels" }]);
+  const [wide] = extended.pictures;
+  expect([wide!.width, wide!.height]).toEqual([136, 64]);
+  for (let y = 0; y < 64; y++) {
+    const row = wide!.data.subarray(3 * (136 * y + 40), 3 * 136 * (y + 1));
+    expect([...row]).toEqual([...PHOTO.data.subarray(3 * 96 * y, 3 * 96 * (y + 1))]);
+  }
+  const long = await draw(
+    { operation: "panorama", prompt: "x", width: 160, height: 32, seed: 0, steps: 2 },
+    nine,
+  );
+  expect([long.pictures[0]!.width, long.pictures[0]!.height]).toEqual([160, 32]);
+});
+
 test("Kandinsky3.generate: 9 channels see mask and picture: another mask or picture draws another hole", async () => {
   const request = { ...INPAINT, prompt: "x", seed: 0, steps: 2, matchColors: false, feather: 0 };
   const {

@@ -37,6 +37,14 @@ test("planJob plans the stages of a job in their order", async () => {
   expect(unguided.stages.map(({ stage }) => stage)).toEqual(["encode", "prepare", "step", "decode"]);
 });
 
+test("sizedJob counts every window of a panorama as a picture of its size", async () => {
+  const model = await openModel(EMBEDDED_MODEL);
+  await using kandinsky = await Kandinsky3.load();
+  const wide = { ...REQUEST, operation: "panorama", width: 1024, height: 64, overlap: 0.5 } as const;
+  const { width, height, pictures } = sizedJob(model, await kandinsky.resolve(wide));
+  expect([width, height, pictures.length]).toEqual([64, 64, 2 * 31]);
+});
+
 test("planJob refuses what fits nowhere, and what it names instead does fit", async () => {
   const bytes = 1e9;
   const error = await nanoPlan(bytes, { width: 4096, height: 2048 }).catch((reason: unknown) => reason);
