@@ -76,14 +76,14 @@ function fullLines({ plan, group, ...found }: Full): string[] {
       ({ stage, seconds, privateBytes }) =>
         `  ${stage.padEnd(8)} ${s(seconds).padStart(7)}, at most ${gb(privateBytes)} private`,
     ),
-    `  memory: at most ${gb(found.privateBytes)} private (RssAnon, ${found.looksPerSecond.toFixed(0)} looks a second), VmHWM ${residentBytes.map(gb).join(" + ")}`,
+    `  memory: at most ${gb(found.privateBytes)} private (RssAnon, ${found.looksPerSecond.toFixed(0)} looks a second; ${gb(found.toldPrivateBytes)} by the program's own looks), VmHWM ${residentBytes.map(gb).join(" + ")}`,
     ...most,
   ];
 }
 
-function usageLine({ maxBytes, timesAtLimit }: Exclude<Full["group"], string>): string {
+function usageLine({ maxBytes, ended }: Exclude<Full["group"], string>): string {
   const used = maxBytes === undefined ? "" : ` ${gib(maxBytes)} at most, cached files included`;
-  return `  control group:${used}${timesAtLimit === undefined ? "" : `; ${timesAtLimit} times at its limit`}`;
+  return `  control group:${used}${ended === undefined ? "" : `; ${ended} processes ended for lack of memory`}`;
 }
 
 function gib(bytes: number): string {

@@ -10,8 +10,8 @@ export interface LimitedGroup {
   enter(words: readonly string[]): readonly string[];
   /** Processes in it. */
   readonly processes: string;
-  /** The most bytes that it had, cached files included, and how often it came up against its limit. */
-  usage(): Promise<{ readonly maxBytes: number | undefined; readonly timesAtLimit: number | undefined }>;
+  /** The most bytes that it had, cached files included, and how many processes the system ended for lack of memory. */
+  usage(): Promise<{ readonly maxBytes: number | undefined; readonly ended: number | undefined }>;
   /** Removes it; its processes must have ended. */
   remove(): Promise<void>;
 }
@@ -19,7 +19,8 @@ export interface LimitedGroup {
 interface Version {
   readonly limits: (bytes: number) => readonly (readonly [file: string, text: string])[];
   readonly max: string;
-  readonly hits: (read: (file: string) => Promise<string>) => Promise<number>;
+  /** The file that counts ended processes. */
+  readonly ended: string;
   /** Where a new group may lie: below the own one, or beside it where the own one may have no children. */
   readonly parents: (own: string) => readonly string[];
 }
@@ -32,7 +33,7 @@ const VERSIONS: { readonly [V in 1 | 2]: Version } = {
       ["memory.swappiness", "0"],
     ],
     max: "memory.max_usage_in_bytes",
-    hits: async (read) => Number(await read("memory.failcnt")),
+    ended: "memory.oom_control",
     parents: (own) => [own],
   },
   2: {
@@ -41,7 +42,7 @@ const VERSIONS: { readonly [V in 1 | 2]: Version } = {
       ["memory.swap.max", "0"],
     ],
     max: "memory.peak",
-    hits: async (read) => Number(/^max (\d+)$/m.exec(await read("memory.events"))?.[1]),
+    ended: "memory.events",
     parents: (own) => [own, dirname(own)],
   },
 };
@@ -50,7 +51,7 @@ const VERSIONS: { readonly [V in 1 | 2]: Version } = {
 export async function makeGroup(bytes: number): Promise<LimitedGroup | string> {
   const reasons: string[] = [];
   for (const { version, folders } of await memoryGroups()) {
-    const { limits, max, hits, parents } = VERSIONS[version];
+    const { limits, max, ended, parents } = VERSIONS[version];
     for (const parent of parents(folders.at(-1)!)) {
       const folder = join(parent, `kandinsky-bench-${process.pid}`);
       try {
@@ -77,7 +78,8 @@ export async function makeGroup(bytes: number): Promise<LimitedGroup | string> {
         enter: (words) => ["/bin/sh", "-c", `echo $$ > "$0" && exec "$@"`, processes, ...words],
         async usage() {
           const maxBytes = await read(max).then(Number, () => undefined);
-          return { maxBytes, timesAtLimit: await hits(read).catch(() => undefined) };
+          const count = /^oom_kill (\d+)$/m.exec(await read(ended).catch(() => ""))?.[1];
+          return { maxBytes, ended: count === undefined ? undefined : Number(count) };
         },
         remove: () => removeGroup(folder),
       };

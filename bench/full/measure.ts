@@ -16,9 +16,7 @@ import type { Samples } from "./sampler.ts";
 export interface Full {
   readonly limitBytes: number;
   /** The control group that it ran in, or why there was none. */
-  readonly group:
-    | { readonly version: 1 | 2; readonly maxBytes?: number; readonly timesAtLimit?: number }
-    | string;
+  readonly group: { readonly version: 1 | 2; readonly maxBytes?: number; readonly ended?: number } | string;
   readonly side: number;
   readonly steps: number;
   readonly plan: JobPlan;
@@ -31,6 +29,8 @@ export interface Full {
   readonly stepSeconds: readonly number[];
   /** The most private memory of all processes together, 20 looks a second. */
   readonly privateBytes: number;
+  /** The same by the program itself, which looks ten times a second; it tells where the sampler got too little time. */
+  readonly toldPrivateBytes: number;
   /** Looks a second that the sampler really had. */
   readonly looksPerSecond: number;
   /** VmHWM of the processes, largest first. */
@@ -80,8 +80,8 @@ export async function full(context: Context): Promise<Full> {
     );
     const { width, height } = await decodePicture(await readFile(output), output);
     if (width !== side || height !== side) throw failed(`a picture of ${width}x${height}`);
-    const { maxBytes, timesAtLimit } =
-      typeof group === "string" ? { maxBytes: undefined, timesAtLimit: undefined } : await group.usage();
+    const { maxBytes, ended } =
+      typeof group === "string" ? { maxBytes: undefined, ended: undefined } : await group.usage();
     return {
       limitBytes,
       group:
@@ -90,7 +90,7 @@ export async function full(context: Context): Promise<Full> {
           : {
               version: group.version,
               ...(maxBytes === undefined ? {} : { maxBytes }),
-              ...(timesAtLimit === undefined ? {} : { timesAtLimit }),
+              ...(ended === undefined ? {} : { ended }),
             },
       side,
       steps,
@@ -127,6 +127,7 @@ interface Event {
   readonly part?: string;
   readonly doneBytes?: number;
   readonly bytes?: number;
+  readonly privateBytes?: number;
 }
 
 type Drawn = Pick<
@@ -137,6 +138,7 @@ type Drawn = Pick<
   | "stages"
   | "stepSeconds"
   | "privateBytes"
+  | "toldPrivateBytes"
   | "looksPerSecond"
   | "residentBytes"
 >;
@@ -199,6 +201,7 @@ function figuresOf(events: readonly Event[], samples: Samples, start: number, en
     stages,
     stepSeconds: events.flatMap(({ type, seconds }) => (type === "step" ? [seconds!] : [])),
     privateBytes: mostWithin(samples, start, end),
+    toldPrivateBytes: events.find(({ type }) => type === "memory")?.privateBytes ?? 0,
     looksPerSecond: times.length / ((times.at(-1)! - times[0]!) / 1000),
     residentBytes: Object.values(samples.residentBytes).sort((a, b) => b - a),
   };
