@@ -11,7 +11,7 @@ export { readTorchHeader, type TorchHeader } from "./torch.node.ts";
 export type { TorchEntry } from "./torch.ts";
 export { readTorchTensor, streamTorchTensor } from "./torch-values.node.ts";
 export { readTensor, readTensorAsFloat32, streamFloat32 } from "./values.node.ts";
-export { readWeightMap, VARIANTS, type Variant, WEIGHT_FILES } from "./weights.node.ts";
+export { readWeightFile, readWeightMap, VARIANTS, type Variant, WEIGHT_FILES } from "./weights.node.ts";
 export {
   type NamedTensor,
   type StreamedTensor,

@@ -13,6 +13,7 @@ export {
   roundLinears,
   type SchemeOf,
 } from "./rounding.ts";
+export { type ShadowedGraph, shadowLayers } from "./shadows.ts";
 export { removeDeadNodes, type SplitGraph, splitGraph } from "./split.ts";
 export { stripeMaps } from "./stripes.ts";
 export { joinTables } from "./tables.ts";

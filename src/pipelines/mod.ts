@@ -6,6 +6,7 @@ export {
   withLoras,
   writeMerged,
 } from "./adapt.node.ts";
+export { type CalibrateOptions, calibrate, type LayerError } from "./calibrate.node.ts";
 export {
   type Conversion,
   type ConvertedFile,
@@ -50,6 +51,7 @@ export {
 export { passesFor } from "./passes.node.ts";
 export type { Form, PartName, Plan, PlannedStage, Precision } from "./plan.ts";
 export type { JobPlan, JobStage } from "./plan-job.node.ts";
+export { type LayerReport, type MeasuredErrors, planWithin, reportOf } from "./precision-plan.ts";
 export { foldPart, loadFolded, loadWithCasts, type Workshop } from "./program.node.ts";
 export {
   type PrecisionPlan,

@@ -93,11 +93,13 @@ export function uniformPlan(
 /** Bytes that a part takes by a plan. */
 export function plannedBytes(model: OpenedModel, name: WeightPartName, plan: PrecisionPlan): number {
   let bytes = 0;
-  for (const [key, { shape }] of partOf(model, name).part.entries) bytes += bytesOf(shape, plan.get(key));
+  for (const [key, { shape }] of partOf(model, name).part.entries)
+    bytes += storedBytesAs(shape, plan.get(key));
   return bytes;
 }
 
-function bytesOf(shape: readonly number[], precision: WeightPrecision = "fp16"): number {
+/** Bytes of a weight of this shape at a precision. */
+export function storedBytesAs(shape: readonly number[], precision: WeightPrecision = "fp16"): number {
   const scheme = ROUNDINGS[precision];
   return scheme === undefined ? 2 * product(shape) : quantizedBytes(scheme, product(shape));
 }
@@ -138,7 +140,7 @@ export async function quantizeModel(
     const results: QuantizedPart[] = [];
     for (const [name, plan] of plans) {
       const file = join(temporary, name, FILES[name]);
-      await writePart(model, name, plan, file, metadata, (bytes) => {
+      await writeQuantizedPart(model, name, plan, file, metadata, (bytes) => {
         done += bytes;
         onWritten(done, total);
       });
@@ -152,13 +154,14 @@ export async function quantizeModel(
   }
 }
 
-async function writePart(
+/** Writes one part's weights as one file. Throws as `quantizeModel` does. */
+export async function writeQuantizedPart(
   model: OpenedModel,
   name: WeightPartName,
   plan: PrecisionPlan,
   file: string,
-  metadata: Readonly<Record<string, string>>,
-  onWritten: (bytes: number) => void,
+  metadata: Readonly<Record<string, string>> = {},
+  onWritten: (bytes: number) => void = () => {},
 ): Promise<void> {
   const orders = new Map(quantizable(model, name).map((weight) => [weight.name, weight.order]));
   const forms = new Map<string, StoredForm>();

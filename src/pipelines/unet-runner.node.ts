@@ -155,7 +155,8 @@ async function runPrologue(
   return prologue.run(pick(prologue, fixed), fetches);
 }
 
-function fixedFeeds(inputs: UNetInputs): Readonly<Record<string, Tensor>> {
+/** What a batch feeds besides `sample` and `step`. */
+export function fixedFeeds(inputs: UNetInputs): Readonly<Record<string, Tensor>> {
   const batch = inputs.context.shape[0]!;
   return {
     context: inputs.context,
@@ -168,7 +169,8 @@ function fixedFeeds(inputs: UNetInputs): Readonly<Record<string, Tensor>> {
   };
 }
 
-function stepOf(index: number): Tensor<"int64"> {
+/** The feed `step`. */
+export function stepOf(index: number): Tensor<"int64"> {
   return tensor("int64", [], BigInt64Array.of(BigInt(index)));
 }
 

@@ -1,3 +1,4 @@
+export { type BudgetItem, chooseWithin } from "./budget.ts";
 export {
   parseQuantization,
   QUANTIZATION_KEY,
