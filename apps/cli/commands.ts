@@ -24,6 +24,7 @@ export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   lora: async () => (await import("./commands/lora.ts")).lora,
   convert: async () => (await import("./commands/convert.ts")).convert,
+  quantize: async () => (await import("./commands/quantize.ts")).quantize,
   data: async () => (await import("./commands/data.ts")).data,
   masks: async () => (await import("./commands/masks.ts")).masks,
   train: async () => (await import("./commands/train.ts")).train,

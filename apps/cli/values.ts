@@ -118,6 +118,27 @@ export function extent(flag: string): Parser<number | string> {
   };
 }
 
+/** Names with commas between them. */
+export function names(flag: string): Parser<string[]> {
+  return (raw) => {
+    const list = raw.split(",").map((name) => name.trim());
+    if (list.every((name) => name !== "")) return [...new Set(list)];
+    throw unreadable(flag, raw, "names with commas between them");
+  };
+}
+
+const UNIT_BYTES: Readonly<Record<string, number>> = { k: 1e3, m: 1e6, g: 1e9 };
+
+/** A share up to 1, or bytes: "0.34", "3.2G", "900M". */
+export function modelSize(flag: string): Parser<number> {
+  return (raw) => {
+    const [, value, unit] = /^(\d+(?:\.\d+)?|\.\d+)\s*([kmg]?)b?$/i.exec(raw.trim()) ?? [];
+    const size = Number(value) * (UNIT_BYTES[unit?.toLowerCase() ?? ""] ?? 1);
+    if (size > 0) return size;
+    throw unreadable(flag, raw, "a share such as 0.34, or bytes such as 3.2G");
+  };
+}
+
 /** A file and how strongly it acts: "style.safetensors:0.8", by itself 1. */
 export function weighted(raw: string): { readonly file: string; readonly weight: number } {
   const [, file, weight] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(raw) ?? [];

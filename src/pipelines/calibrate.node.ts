@@ -203,7 +203,7 @@ async function drawn(workshop: Workshop, model: OpenedModel, { job, picture, pla
   const hidden = await encodeText(workshop, part, config, plan);
   const passes = await passesFor(workshop.engine);
   const runner = new UNetRunner(workshop, model.unet.part, model.unet.config, passes);
-  runner.use("stored");
+  runner.use("stored", false);
   const ladder = ladderOf(job, model.scheduler);
   const halves = [...plan.unconditional, ...plan.conditional];
   const needsNull = job.profile === "native" && plan.unconditional.some((half) => half.row === undefined);

@@ -5,6 +5,48 @@ import type { Phrase } from "./phrases.ts";
  * the tests go through the mistakes that people make.
  */
 export const PHRASES_RU: readonly Phrase[] = [
+  // Quantisation.
+  ["this size is too small", "это слишком мало"],
+  ["names with commas between them", "имена через запятую"],
+  ["a share such as {}, or bytes such as {}", "доля, например {}, или байты, например {}"],
+  [
+    "--size chooses between roundings, and fp16 has none",
+    "--size выбирает между округлениями, а в fp16 их нет",
+  ],
+  [
+    "--prompts are for measuring layers, which only --size needs",
+    "--prompts нужны для измерения слоёв, а оно бывает только с --size",
+  ],
+  ["--weights int8 or int4", "--weights int8 или int4"],
+  [
+    "these weights are quantised in a way that this program does not know",
+    "эти веса квантованы способом, которого программа не знает",
+  ],
+  [
+    "this tensor is quantised in a way that this program does not know",
+    "этот тензор квантован способом, которого программа не знает",
+  ],
+  [
+    "update kandinsky, or quantise the model again with {}",
+    "обновите kandinsky или квантуйте модель заново командой {}",
+  ],
+  ["cannot read how the weights are quantised", "не удаётся прочесть, как квантованы веса"],
+  ["quantise the model again with {}", "квантуйте модель заново командой {}"],
+  [
+    "the file's quantised weights are not what its metadata says",
+    "квантованные веса файла не такие, как сказано в его метаданных",
+  ],
+  [
+    "download the file again, or quantise the model again with {}",
+    "скачайте файл снова или квантуйте модель заново командой {}",
+  ],
+  ["a weight cannot be stored as a half float", "вес не помещается в половинную точность"],
+  ["cannot write the model", "не удаётся записать модель"],
+  ["name another folder, or remove it", "назовите другую папку или удалите эту"],
+  [
+    "free some space, or name a folder on a larger disk",
+    "освободите место или назовите папку на большем диске",
+  ],
   // Options.
   ["cannot use this value", "такое значение не подходит"],
   ["cannot draw this size", "такой размер нарисовать нельзя"],
