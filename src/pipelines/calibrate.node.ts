@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { KandinskyError } from "../base/mod.ts";
 import { readWeightFile, type TensorEntry } from "../checkpoint/mod.ts";
 import { evaluationTimes, NOISE_SOURCES, PROFILES, SAMPLERS } from "../diffusion/mod.ts";
 import type { Graph } from "../graph/mod.ts";
@@ -8,7 +9,7 @@ import { t5Graph, unetGraph } from "../models/mod.ts";
 import { runPasses, shadowLayers } from "../passes/mod.ts";
 import { type Program, startEngine } from "../runtime/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { contextOf, denoiserOfBatch, ladderOf } from "./denoise.node.ts";
+import { contextOf, denoiserOfNetwork, evaluatorOf, ladderOf } from "./denoise.node.ts";
 import type { Job, PictureJob } from "./job.ts";
 import { type OpenedModel, readNullEmbedding } from "./model.node.ts";
 import { type BoundPart, PackStore } from "./packing.node.ts";
@@ -49,12 +50,23 @@ const MEASURED_STEPS = [0, 8, 16, 24];
 /**
  * Draws pictures (without decoding them) and measures on the values met what rounding would do to each layer's result,
  * for the parts asked for. Rounded copies of the weights lie in the system's folder for temporary files meanwhile.
+ * Throws `model_config` for a U-Net that needs more than a latent: it does not draw from a text alone.
  */
 export async function calibrate(
   model: OpenedModel,
   parts: readonly WeightPartName[],
   { prompts, threads, onPass = () => {} }: CalibrateOptions,
 ): Promise<ReadonlyMap<WeightPartName, readonly LayerError[]>> {
+  const { inChannels, outChannels } = model.unet.config;
+  if (parts.includes("unet") && inChannels !== outChannels) {
+    throw new KandinskyError("model_config", {
+      what: "layers are measured on pictures of a text, which this U-Net does not draw",
+      where: model.unet.part.folder,
+      seen: `${inChannels} input channels`,
+      wanted: `${outChannels}`,
+      hint: "leave out --size",
+    });
+  }
   const folder = await mkdtemp(join(tmpdir(), "kandinsky-calibrate-"));
   const store = new PackStore(folder, false, () => {});
   await using engine = await startEngine({ device: "cpu", ...(threads === undefined ? {} : { threads }) });
@@ -226,7 +238,13 @@ async function drawn(workshop: Workshop, model: OpenedModel, { job, picture, pla
   };
   const latent = [model.movq.config.vqEmbedDim, inputs.height, inputs.width] as const;
   const noise = NOISE_SOURCES[job.rng]([picture.seed], latent);
-  const denoiser = denoiserOfBatch(recording, plan, job, model.scheduler);
+  const evaluate = evaluatorOf(recording, plan);
+  const denoiser = denoiserOfNetwork(
+    (x, { index }) => evaluate(x, index),
+    plan.unconditional.length > 0,
+    job,
+    model.scheduler,
+  );
   const start = { index: 0, x: noise.start };
   for await (const _ of SAMPLERS[job.sampler].run(denoiser, start, ladder, noise.step)) {
     // Only what the network met on the way is wanted.

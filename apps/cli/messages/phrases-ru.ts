@@ -7,6 +7,11 @@ import type { Phrase } from "./phrases.ts";
 export const PHRASES_RU: readonly Phrase[] = [
   // Quantisation.
   ["this size is too small", "это слишком мало"],
+  [
+    "layers are measured on pictures of a text, which this U-Net does not draw",
+    "слои измеряются на картинах по тексту, а этот U-Net таких не рисует",
+  ],
+  ["leave out --size", "уберите --size"],
   ["names with commas between them", "имена через запятую"],
   ["a share such as {}, or bytes such as {}", "доля, например {}, или байты, например {}"],
   [
