@@ -54,7 +54,7 @@ test("bench --smoke measures every group, says how much disk it takes and leaves
   const bad = numbersIn(found).filter(([, x]) => typeof x !== "number" || !Number.isFinite(x) || x < 0);
   expect(bad).toEqual([]);
 
-  const { peak, unet, movq, text, nano, scaling } = found as Required<Found>;
+  const { peak, unet, movq, text, nano, scaling, films } = found as Required<Found>;
   expect(peak.rows.length).toBe(2 * scale.peak.length);
   expect(peak.flopsPerSecond).toBeGreaterThan(0);
   expect(unet.firstLoad.packedBytes).toBeGreaterThan(0);
@@ -70,6 +70,8 @@ test("bench --smoke measures every group, says how much disk it takes and leaves
   expect(text.rows.map(({ ours }) => ours.seconds.length)).toEqual(scale.text.map((one) => one.repeats));
   expect(nano.rows.map(({ ours }) => ours.seconds.length)).toEqual(scale.nano.map((one) => one.repeats));
   expect(nano.cold.seconds.length).toBe(scale.coldRuns);
+  expect(films.encode.length).toBe(2 * 4);
+  expect(films.animations.map(({ name }) => name)).toContain("defaults");
   expect(scaling.step.seconds.length).toBe(scale.step.repeats);
   // Without an MPI library it says what to install instead.
   if (scaling.allreduce === undefined) expect(scaling.absent).toContain("openmpi");

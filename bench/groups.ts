@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { EMBEDDED_MODEL, PACK_FOLDER } from "../src/pipelines/mod.ts";
 import { type Comparison, type Context, compare } from "./compare.ts";
+import { type FilmsFound, measureFilms } from "./films.ts";
 import { type Full, full } from "./full/measure.ts";
 import { publishedBytes } from "./full/published.ts";
 import type { PeakResult, UNetResult } from "./jobs.ts";
@@ -21,6 +22,7 @@ export interface Found {
   nano?: Comparison<"nano"> & { readonly cold: Cold };
   scaling?: Scaling;
   full?: Full;
+  films?: FilmsFound;
 }
 
 export type GroupName = keyof Found;
@@ -47,6 +49,10 @@ export const GROUPS: { readonly [G in GroupName]: Group<G> } = {
   nano: { diskBytes: () => SCRATCH_BYTES, run: nano },
   scaling: { diskBytes: () => 0, run: scaling },
   full: { diskBytes: fullBytes, run: full, onlyByName: true },
+  films: {
+    diskBytes: () => SCRATCH_BYTES,
+    run: ({ scale, scratch, tell }) => measureFilms(scale.films, scratch, tell),
+  },
 };
 
 /** The files, and at most all of the U-Net and the MoVQ prepared as float32. */

@@ -55,6 +55,18 @@ const LINES: { readonly [G in GroupName]: Lines<G> } = {
     ...failureLine(failure),
   ],
   scaling: scalingLines,
+  films: ({ encode, side, warpSeconds, animations }) => [
+    `Films, ${side}x${side}`,
+    ...encode.map(
+      ({ format, frames, framesPerSecond, residentBytes }) =>
+        `  ${format}, ${frames} frames: ${framesPerSecond.toFixed(1)} frames/s, resident memory at the end ${gb(residentBytes)}`,
+    ),
+    `  3-D warp of a frame: ${(1000 * median(warpSeconds)).toFixed(1)} ms`,
+    ...animations.map(
+      ({ name, flicker, worstFlicker, drift, lastDrift }) =>
+        `  nano, ${name}: difference after motion ${flicker.toFixed(2)} of 255 (worst ${worstFlicker.toFixed(2)}), colour drift ${drift.toFixed(2)} (last ${lastDrift.toFixed(2)})`,
+    ),
+  ],
 };
 
 function fullLines({ plan, group, ...found }: Full): string[] {

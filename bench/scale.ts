@@ -1,3 +1,4 @@
+import type { FilmCases } from "./films.ts";
 import type { MovqCase, NanoCase, PeakCase, StepCase, TextCase, UNetCase } from "./jobs.ts";
 
 /** How large the measured models and pictures are. */
@@ -17,6 +18,7 @@ export interface Scale {
   readonly full: { readonly side: number; readonly steps: number };
   /** Whole command lines of the cold measurement. */
   readonly coldRuns: number;
+  readonly films: FilmCases;
 }
 
 /** The released model. Its text encoder is measured with 2 of its 32 equal layers. */
@@ -61,6 +63,7 @@ export function fullScale(large: boolean): Scale {
     sums: { bytes: [4, 12, 16, 18, 20, 22, 24, 26].map((power) => 2 ** power), repeats: 20 },
     full: { side: 512, steps: 25 },
     coldRuns: 5,
+    films: { side: 512, lengths: [10, 1000], animated: 96 },
   };
 }
 
@@ -92,6 +95,7 @@ export function smokeScale(): Scale {
     sums: { bytes: [16, 2 ** 16, 2 ** 22], repeats: 2 },
     full: { side: 64, steps: 2 },
     coldRuns: 1,
+    films: { side: 64, lengths: [2, 4], animated: 3 },
   };
 }
 

@@ -19,6 +19,7 @@ export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise
   panorama: async () => (await import("./commands/edits.ts")).panorama,
   upscale: async () => (await import("./commands/edits.ts")).upscale,
   animate: async () => (await import("./commands/animate.ts")).animate,
+  zoom: async () => (await import("./commands/zoom.ts")).zoom,
   repeat: async () => (await import("./commands/repeat.ts")).repeat,
   models: async () => (await import("./commands/models.ts")).models,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,

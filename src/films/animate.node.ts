@@ -1,6 +1,4 @@
-import { join } from "node:path";
-import { KandinskyError } from "../base/mod.ts";
-import { type Picture, type PictureMetadata, resizePicture } from "../image/mod.ts";
+import { type Picture, resizePicture } from "../image/mod.ts";
 import {
   type AnimationPlan,
   type FrameTask,
@@ -8,13 +6,15 @@ import {
   frameTask,
   parsePrompts,
   planAnimation,
+  promptAt,
   resolveMotion,
 } from "../motion/mod.ts";
 import type { Kandinsky3, OpenFile, PictureRequest } from "../pipelines/mod.ts";
-import { type Drawn, drawOne } from "./draw.node.ts";
+import { type Drawn, drawOne, samplingOf } from "./draw.node.ts";
 import type { FilmEvent } from "./events.ts";
 import { frameStore } from "./folder.node.ts";
 import { type FilmJob, openImage } from "./job.node.ts";
+import { filmMetadata, stopIfAsked } from "./metadata.ts";
 import { framesOf, isPreviewDue, writePreview, writeWhole } from "./write.node.ts";
 
 /** How an animation is made, apart from what it is. */
@@ -59,7 +59,12 @@ export async function* animate(
     for (let shown = Math.max(frame, done); shown <= last; shown++) {
       stopIfAsked(signal);
       const picture = filmFrame(plan, shown, (at) => pictures.get(at)!);
-      const file = await store.save("frames", shown, picture, frameMetadata(job, plan, shown, picture));
+      const file = await store.save(
+        "frames",
+        shown,
+        picture,
+        filmMetadata(job, shown, promptAt(prompts, shown, false), picture),
+      );
       yield { type: "frame", frame: shown, file };
       if (isPreviewDue(shown + 1) && shown + 1 < frames) {
         yield* writePreview(folder, store, shown + 1, frameRate);
@@ -67,7 +72,7 @@ export async function* animate(
     }
     forget(pictures, plan, index);
   }
-  yield* writeWhole(join(folder, film.file), framesOf(store, frames), frames, film);
+  yield* writeWhole(folder, framesOf(store, frames), frames, film);
 }
 
 /** Keeps the first drawn frame and the last two: memory does not grow with the film. */
@@ -97,7 +102,7 @@ async function* drawFrame(
   if (start === undefined) return yield* drawOne(model, request, {}, task.frame, signal);
   const fitted =
     start.width === width && start.height === height ? start : await resizePicture(start, width, height);
-  if (task.strength === 0) return { picture: fitted, metadata: frameMetadata(job, plan, task.frame, fitted) };
+  if (task.strength === 0) return { picture: fitted, metadata: filmMetadata(job, task.frame, task, fitted) };
   return yield* drawOne(model, request, { [MOVED]: fitted }, task.frame, signal);
 }
 
@@ -110,48 +115,14 @@ async function initial(job: FilmJob<"animate">, open: OpenFile): Promise<Picture
 }
 
 function requestOf({ settings }: FilmJob<"animate">, task: FrameTask, hasPicture: boolean): PictureRequest {
-  const { operation: _, prompts: __, motion: ___, image: ____, strengthAs, ...sampling } = settings;
+  const { width, height, strengthAs } = settings;
   const { prompt, negative, next, seed } = task;
   const subject = {
-    ...sampling,
-    prompt,
-    seed,
+    ...samplingOf(settings),
+    ...{ width, height, prompt, seed },
     ...(negative === undefined ? {} : { negative }),
     ...(next === undefined ? {} : { mix: next }),
   };
   if (!hasPicture) return { operation: "generate", ...subject };
   return { operation: "edit", ...subject, image: MOVED, strength: task.strength, strengthAs };
-}
-
-/** The settings of a frame that no model drew by itself. */
-function frameMetadata(
-  { settings, model }: FilmJob<"animate">,
-  plan: AnimationPlan,
-  frame: number,
-  { width, height }: Picture,
-): PictureMetadata {
-  const prompt = plan.prompts.findLast((key) => key.frame <= frame) ?? plan.prompts[0]!;
-  return {
-    prompt: prompt.prompt,
-    negativePrompt: prompt.negative ?? "",
-    steps: settings.steps ?? 0,
-    sampler: settings.sampler ?? "",
-    guidance: (settings.guidance ?? 0) + 1,
-    seed: settings.seed,
-    width,
-    height,
-    model: model.name,
-    json: {
-      kandinsky: 1,
-      operation: "animate",
-      model: model.name,
-      fingerprint: model.fingerprint,
-      frame,
-      request: settings,
-    },
-  };
-}
-
-function stopIfAsked(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new KandinskyError("cancelled", { what: "stopped" });
 }

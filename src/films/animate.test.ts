@@ -78,7 +78,7 @@ test("animate: frames and film are there, and a film stopped after each event go
   const drawn = readMetadata(readFileSync(join(whole, "drawn/000002.png"))).json;
   expect(drawn).toMatchObject({
     operation: "edit",
-    request: { prompt: "a fox", mix: { prompt: "a wolf", weight: 0.5 }, seed: 4 },
+    request: { prompt: "a fox", mix: { prompt: "a wolf", weight: 0.5 }, seed: 3 },
   });
   const frame = readMetadata(readFileSync(join(whole, "frames/000003.png"))).json;
   expect(frame).toMatchObject({ operation: "animate", frame: 3, request: { seed: 3, steps: 4 } });

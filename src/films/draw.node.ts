@@ -1,6 +1,6 @@
 import { KandinskyError } from "../base/mod.ts";
 import { encodePixels, type Picture, type PictureMetadata } from "../image/mod.ts";
-import type { Kandinsky3, PictureRequest } from "../pipelines/mod.ts";
+import { type Kandinsky3, type PictureRequest, SAMPLING } from "../pipelines/mod.ts";
 import type { FilmEvent } from "./events.ts";
 
 /** A picture that the model drew, and its settings. */
@@ -34,4 +34,15 @@ export async function* drawOne(
   }
   if (drawn === undefined) throw new KandinskyError("engine_died", { what: "no picture was drawn" });
   return drawn;
+}
+
+type Sampling = keyof typeof SAMPLING | "negative";
+
+/** What of a film's settings every picture of it is drawn with. */
+export function samplingOf<S extends { readonly [K in Sampling]?: unknown }>(settings: S): Pick<S, Sampling> {
+  const names = [...Object.keys(SAMPLING), "negative"];
+  const entries = Object.entries(settings).filter(
+    ([name, value]) => names.includes(name) && value !== undefined,
+  );
+  return Object.fromEntries(entries) as Pick<S, Sampling>;
 }

@@ -7,6 +7,8 @@ export {
   FILM_REQUESTS,
   type FilmOperation,
   type FilmRequest,
+  type ZoomRequest,
+  zoomRequest,
 } from "./request.ts";
 export { runFilm } from "./run.node.ts";
 export type { FilmOutput } from "./write.node.ts";

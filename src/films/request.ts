@@ -1,6 +1,13 @@
 import { z } from "zod";
 import { KandinskyError } from "../base/mod.ts";
-import { motionRequest, parsePrompts, planAnimation, resolveMotion } from "../motion/mod.ts";
+import {
+  EASING_NAMES,
+  type Easing,
+  motionRequest,
+  parsePrompts,
+  planAnimation,
+  resolveMotion,
+} from "../motion/mod.ts";
 import { pictureSource, SAMPLING } from "../pipelines/mod.ts";
 
 const whole = z.number().int();
@@ -27,8 +34,30 @@ export const animateRequest = z.strictObject({
   ...SUBJECT,
 });
 
+/** A film that flies out of a picture, or into one: each key frame is the one before with more drawn around it. */
+export const zoomRequest = z.strictObject({
+  operation: z.literal("zoom"),
+  /** One prompt for all key frames, or one each; the last goes on. */
+  prompts: z.union([z.string(), z.array(z.string()).min(1)]),
+  keys: whole.min(2).max(1000).default(4),
+  /** Frames from a key frame to the next. */
+  tweens: whole.min(1).max(10_000).default(24),
+  /** How much more the next key frame shows. */
+  ratio: z.number().min(1.05).max(3).default(1.5),
+  easing: z.enum(EASING_NAMES as [Easing, ...Easing[]]).default("linear"),
+  /** Frames that stand still at both ends, besides those there. */
+  hold: whole.min(0).max(10_000).default(0),
+  /** Goes back the same way. */
+  loop: z.boolean().default(false),
+  direction: z.enum(["out", "in"]).default("out"),
+  ...SUBJECT,
+});
+
+/** As a caller writes it. */
+export type ZoomRequest = z.input<typeof zoomRequest>;
+
 /** Every operation that makes a film, by name. */
-export const FILM_REQUESTS = { animate: animateRequest } as const;
+export const FILM_REQUESTS = { animate: animateRequest, zoom: zoomRequest } as const;
 
 export type FilmOperation = keyof typeof FILM_REQUESTS;
 
@@ -46,11 +75,13 @@ const CHECKS: { readonly [O in FilmOperation]: (request: z.input<(typeof FILM_RE
   animate: ({ motion, prompts, negative }) => {
     planAnimation(resolveMotion(motion ?? {}), parsePrompts(prompts, negative), 0);
   },
+  zoom: () => {},
 };
 
 /** Checks a request. Throws `option_invalid` naming the field, and what prompts and motion throw. */
 export function parseFilm(request: FilmRequest): ParsedFilm {
-  CHECKS[request.operation](request);
+  // The table ties each operation to its request; indexing by a union cannot show that to the compiler.
+  (CHECKS[request.operation] as (request: FilmRequest) => void)(request);
   const parsed = FILM_REQUESTS[request.operation].safeParse(request);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;

@@ -3,6 +3,7 @@ import { type AnimateOptions, animate } from "./animate.node.ts";
 import type { FilmEvent } from "./events.ts";
 import type { FilmJob } from "./job.node.ts";
 import type { FilmOperation } from "./request.ts";
+import { zoom } from "./zoom.node.ts";
 
 const RUNNERS: {
   readonly [O in FilmOperation]: (
@@ -10,7 +11,7 @@ const RUNNERS: {
     job: FilmJob<O>,
     options: AnimateOptions,
   ) => AsyncGenerator<FilmEvent, void, void>;
-} = { animate };
+} = { animate, zoom };
 
 /**
  * Makes a film into its folder, or what of it is not there yet. Throws `cancelled` after the signal, and what drawing

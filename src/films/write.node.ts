@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Picture, resizePicture } from "../image/mod.ts";
 import { type FilmOptions, writeFilm } from "../video/mod.ts";
@@ -46,13 +47,14 @@ export async function* framesOf(store: FrameStore, frames: number): AsyncGenerat
   for (let frame = 0; frame < frames; frame++) yield await store.load("frames", frame);
 }
 
-/** Writes the film. */
+/** Writes the film; the preview has done its work. */
 export async function* writeWhole(
-  path: string,
+  folder: string,
   frames: AsyncIterable<Picture>,
   count: number,
-  { file: _, ...options }: FilmOutput & { readonly frameRate: number },
+  { file: name, ...options }: FilmOutput & { readonly frameRate: number },
 ): AsyncGenerator<FilmEvent, void, void> {
-  const file = await writeFilm(path, frames, { ...options, overwrite: true });
+  const file = await writeFilm(join(folder, name), frames, { ...options, overwrite: true });
+  await rm(join(folder, PREVIEW), { force: true });
   yield { type: "film", file, frames: count };
 }

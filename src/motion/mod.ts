@@ -1,6 +1,7 @@
 export { COLOR_SPACES, type ColorSpace, colorDistance, matchColors } from "./color.ts";
 export { MOTION_FIELDS, MOTION_NAMES, type MotionField, type MotionSchedules } from "./fields.ts";
 export { blendAlongFlow, blendLinear, type Flow, opticalFlow } from "./flow.ts";
+export { colorDrift, meanDifference, measuredScale, movedDifference } from "./measure.ts";
 export {
   type AnimationPlan,
   type FrameTask,
@@ -32,3 +33,11 @@ export { parseSchedule, type ScheduleContext } from "./schedule.ts";
 export { SEED_BEHAVIORS, type SeedBehavior } from "./seeds.ts";
 export { type DeforumSettings, readDeforumSettings } from "./settings.ts";
 export { BORDER_NAMES, type Border, warpPicture } from "./warp.ts";
+export {
+  EASING_NAMES,
+  type Easing,
+  surround,
+  type ZoomCourse,
+  zoomPlaces,
+  zoomView,
+} from "./zoom.ts";

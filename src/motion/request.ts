@@ -9,7 +9,7 @@ const schedule = z.union([z.string(), z.number()]);
 const names = <T extends string>(list: readonly T[]) => z.enum(list as [T, ...T[]]);
 
 /** How frames between drawn ones are mixed. */
-export const BLENDS = ["flow", "linear"] as const;
+export const BLENDS = ["linear", "flow"] as const;
 export type Blend = (typeof BLENDS)[number];
 
 /** What moves and changes over the frames of an animation; the prompts and the model's settings are elsewhere. */
@@ -34,7 +34,7 @@ export const motionRequest = z.strictObject({
   noise: schedule.default(0),
   contrast: schedule.default(1),
   /** Unsharp mask: amount, odd side of its blur in pixels, deviation, least difference of 255. */
-  amount: schedule.default(0.2),
+  amount: schedule.default(0),
   kernel: schedule.default(5),
   sigma: schedule.default(1),
   threshold: schedule.default(0),
@@ -42,8 +42,8 @@ export const motionRequest = z.strictObject({
   coherence: z.union([z.literal("none"), names<ColorSpace>(COLOR_SPACES)]).default("lab"),
   /** Every how many frames one is drawn. */
   cadence: z.number().int().min(1).max(8).default(2),
-  blend: z.enum(BLENDS).default("flow"),
-  seedBehavior: names<SeedBehavior>(SEED_BEHAVIORS).default("iter"),
+  blend: z.enum(BLENDS).default("linear"),
+  seedBehavior: names<SeedBehavior>(SEED_BEHAVIORS).default("fixed"),
   /** Whether prompts of the schedule go over into each other, or change at their frame. */
   interpolatePrompts: z.boolean().default(true),
 });

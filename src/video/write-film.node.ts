@@ -116,9 +116,12 @@ async function writeGif(file: FileHandle, { size, frames }: Reel, options: FilmO
     at += bytes.length;
   };
   await append(gifHeader(size.width, size.height, loop));
+  // Dots of a dithered frame would flicker, and cost time and space.
   const colours = Math.max(2, Math.round(2.56 * quality));
   let index = 0;
-  for await (const gif of compressed(frames, (frame) => frame.gif({ colours, effort: 1 }).toBuffer())) {
+  for await (const gif of compressed(frames, (frame) =>
+    frame.gif({ colours, effort: 1, dither: 0 }).toBuffer(),
+  )) {
     const delay = frameTime(index + 1, frameRate, 100) - frameTime(index, frameRate, 100);
     await append(gifImage(gifFrame(gif), delay));
     index++;

@@ -32,6 +32,7 @@ export const en = {
     panorama: "draw a picture larger than the model's, by overlapping windows",
     upscale: "enlarge a picture and draw finer detail into it",
     animate: "draw a film of frames that move",
+    zoom: "draw a film that flies out of a picture, or into one",
     repeat: "draw a picture again from the settings stored in it",
     models: "add, list, check and remove models",
     doctor: "tell what this machine can do",
@@ -107,7 +108,7 @@ export const en = {
     at: 'a prompt from a frame on, such as "48: a wolf"; may be given several times, in order',
     cutPrompts: "change prompts at their frame instead of going over from one to the next",
     frames: "how many frames (default: 96, or what the cameras take)",
-    seedBehavior: (names: string) => `how the seed goes on: ${names} (default: iter)`,
+    seedBehavior: (names: string) => `how the seed goes on: ${names} (default: fixed)`,
     camera: (names: string) =>
       `motion of the camera for some seconds (4) with an acceleration (1); may be given several times: ${names}`,
     preset: (names: string) => `motion, strength and length of a whole film: ${names}`,
@@ -133,12 +134,12 @@ export const en = {
     strengthAs:
       "linear: strengths are those of Kandinsky 2.2; schedule: they are the model's own (default: linear)",
     cadence: "draw every N-th frame, 1 to 8 (default: 2)",
-    blend: (names: string) => `frames between drawn ones: ${names} (default: flow)`,
+    blend: (names: string) => `frames between drawn ones: ${names} (default: linear)`,
     coherence: (names: string) =>
       `where colours are held to those of the first frame: ${names} (default: lab)`,
     noise: "what is added before drawing (default: 0)",
     contrast: "factor before drawing (default: 1)",
-    sharpen: "unsharp mask before drawing (default: 0.2)",
+    sharpen: "unsharp mask before drawing (default: 0)",
     examples: [
       ["kandinsky animate a red fox --camera zoomin:4", "four seconds of flying in"],
       [
@@ -147,6 +148,27 @@ export const en = {
       ],
       ["kandinsky animate --settings deforum.txt --output film", "settings of Deforum as they are"],
       ["kandinsky animate --resume film", "go on with a film that was stopped"],
+    ],
+  },
+  zoom: {
+    usage: "[PROMPT...] [options]",
+    prompt: "what is in the innermost picture, and around it where --around says nothing else",
+    around: "what is around it in the next key frame; may be given several times",
+    in: "fly into the picture instead of out of it",
+    keys: "key frames, each drawn around the one before (default: 4, or one for each prompt)",
+    ratioPerKey: "how much more the next key frame shows, 1.05 to 3 (default: 1.5)",
+    secondsPerKey: "seconds from a key frame to the next (default: 1)",
+    easing: (names: string) => `how it gets going and stops: ${names} (default: linear)`,
+    hold: "seconds that both ends stand still (default: 0)",
+    thereAndBack: "goes back the same way, so that it can be played in a loop",
+    examples: [
+      ["kandinsky zoom a house on a hill --keys 6 --easing in-out", "fly out of a picture"],
+      [
+        'kandinsky zoom a cat --around "a room" --around "a town" --in --film town.mp4',
+        "fly from a town to a cat",
+      ],
+      ["kandinsky zoom --image photo.jpg --there-and-back --film photo.gif", "out of a photo and back"],
+      ["kandinsky zoom --resume kandinsky-film", "go on with a film that was stopped"],
     ],
   },
   repeat: {

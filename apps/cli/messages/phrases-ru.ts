@@ -381,6 +381,7 @@ export const PHRASES_RU: readonly Phrase[] = [
   ["an odd whole number", "нечётное целое число"],
   ["cannot use this prompt schedule", "расписание запросов не подходит"],
   ["the number of a frame", "номер кадра"],
+  ["a zoom needs a prompt or a picture", "зуму нужен запрос или картина"],
   ["an animation needs a prompt", "анимации нужен запрос"],
   ["unknown motion of the camera", "неизвестное движение камеры"],
   ["cannot use this segment", "этот отрезок не подходит"],

@@ -5,7 +5,7 @@ import { drawsOf, keyOf } from "../../src/random/mod.ts";
 import { inspectFilm } from "../../src/video/mod.ts";
 import { runCli, runHere, startCli, TINY, temporaryFolder } from "./test-support.ts";
 
-const QUICK = ["--model", TINY, "--steps", "2", "--seed", "5", "--strength", "0.4", "--fps", "12"];
+const QUICK = ["--model", TINY, "--steps", "2", "--seed", "5", "--fps", "12"];
 
 /** Every file of a folder by its path there, but what a killed process left half written. */
 function contents(folder: string): Record<string, string> {
@@ -17,30 +17,19 @@ function contents(folder: string): Record<string, string> {
   );
 }
 
-test("kandinsky animate killed at 20 random moments makes the film that an uninterrupted run makes", {
-  timeout: 600_000,
-}, async () => {
+/**
+ * Makes a film in one go, and another time killing the process at random moments: some events after it has gone on,
+ * within a step, between files, while one is written. Returns both folders' files, and how often it was killed.
+ */
+async function madeTwice(args: readonly string[], wanted: number) {
   const cwd = temporaryFolder();
-  const args = [
-    "animate",
-    "a fox",
-    "--at",
-    "9: a wolf",
-    ...QUICK,
-    "--frames",
-    "40",
-    "--camera",
-    "spin_clockwise:4",
-  ];
   const whole = await runCli([...args, "--output", "whole"], { cwd });
   expect(whole.code, whole.stderr).toBe(0);
-  expect(whole.stdout).toBe(`${join("whole", "film.webm")}\n`);
-
-  const random = drawsOf(keyOf(20));
-  let line = [...args, "--output", "killed"];
+  const random = drawsOf(keyOf(wanted));
+  const goOn = [args[0]!, "--resume", "killed"];
+  let line: readonly string[] = [...args, "--output", "killed"];
   let kills = 0;
-  for (; kills < 20; kills++) {
-    // Some events after it has gone on: within a step, between files, while one is written.
+  for (; kills < wanted; kills++) {
     const after = random.whole(1, 9);
     const delay = random.uniform(0, 30);
     let seen = 0;
@@ -55,13 +44,55 @@ test("kandinsky animate killed at 20 random moments makes the film that an unint
     const { code, stderr } = await run.outcome;
     if (code === 0) break;
     expect(code, stderr).toBeNull();
-    line = existsSync(join(cwd, "killed", "film.json")) ? ["animate", "--resume", "killed"] : line;
+    if (existsSync(join(cwd, "killed", "film.json"))) line = goOn;
   }
-  const end = await runCli(["animate", "--resume", "killed"], { cwd });
+  const end = await runCli(goOn, { cwd });
   expect(end.code, end.stderr).toBe(0);
-  expect(contents(join(cwd, "killed"))).toEqual(contents(join(cwd, "whole")));
-  expect(kills).toBe(20);
-  expect((await inspectFilm(join(cwd, "killed", "film.webm"))).seconds).toBeCloseTo(40 / 12, 3);
+  const files = (name: string) => contents(join(cwd, name));
+  return { kills, film: join(cwd, "killed", "film.webm"), whole: files("whole"), killed: files("killed") };
+}
+
+test("kandinsky animate killed at 20 random moments makes the film that an uninterrupted run makes", {
+  timeout: 600_000,
+}, async () => {
+  const args = ["animate", "a fox", "--at", "9: a wolf", ...QUICK, "--strength", "0.4"];
+  const made = await madeTwice([...args, "--frames", "40", "--camera", "spin_clockwise:4"], 20);
+  expect(made.killed).toEqual(made.whole);
+  expect(made.kills).toBe(20);
+  expect((await inspectFilm(made.film)).seconds).toBeCloseTo(40 / 12, 3);
+});
+
+test("kandinsky zoom killed at random moments makes the film that an uninterrupted run makes", {
+  timeout: 300_000,
+}, async () => {
+  const args = ["zoom", "a fox", "--around", "a wood", "--keys", "4", "--seconds-per-key", "0.5", ...QUICK];
+  const made = await madeTwice([...args, "--there-and-back"], 5);
+  expect(made.killed).toEqual(made.whole);
+  expect(made.kills).toBe(5);
+  expect((await inspectFilm(made.film)).seconds).toBeCloseTo((2 * 19 - 2) / 12, 3);
+});
+
+test.each([
+  [["--keys", "1"], "keys"],
+  [["--ratio-per-key", "4"], "ratio"],
+  [["--seconds-per-key", "0"], "tweens"],
+  [["--easing", "bounce"], "linear, in, out, in-out"],
+  [["--hold", "-1"], "hold"],
+  [["--fps", "0"], "frame rate"],
+] as const)("kandinsky zoom refuses %j before anything is drawn", async (options, message) => {
+  const folder = join(temporaryFolder(), "film");
+  const { code, stderr } = await runHere(["zoom", "a cat", "--model", TINY, "--output", folder, ...options]);
+  expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
+  expect(existsSync(folder)).toBe(false);
+});
+
+test("kandinsky zoom wants a prompt or a picture, and its own folder to go on", async () => {
+  expect((await runHere(["zoom", "--model", TINY])).stderr).toContain("a zoom needs a prompt or a picture");
+  const folder = join(temporaryFolder(), "film");
+  const animate = ["animate", "a cat", "--model", TINY, "--frames", "1", "--steps", "1", "--output", folder];
+  expect((await runCli(animate)).code).toBe(0);
+  const { code, stderr } = await runHere(["zoom", "--resume", folder]);
+  expect([code, stderr]).toEqual([2, expect.stringContaining("of another command")]);
 });
 
 test("kandinsky animate reads Deforum's settings, tells unknown keys, and Ctrl-C says how to go on", {
