@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { decodePicture, readMetadata } from "../../src/image/mod.ts";
+import { decodePicture, encodePicture, readMetadata } from "../../src/image/mod.ts";
 import { Kandinsky3 } from "../../src/pipelines/mod.ts";
 import { writeResume } from "./generate/resume-file.ts";
 import { copyOfTiny, runCli, TINY, temporaryFolder } from "./test-support.ts";
@@ -83,6 +83,18 @@ test("kandinsky repeat warns, and --resume refuses, where a model of the same na
   expect(refused.code).toBe(2);
   expect(refused.stderr).toContain("the model has changed since the run was stopped");
   expect(refused.stderr).toContain(info.fingerprint);
+});
+
+test("kandinsky repeat reads what pictures held before there were other operations", async () => {
+  const { cwd } = await drawn(["generate", "кот", ...QUICK]);
+  const first = readFileSync(join(cwd, "kandinsky-0001.png"));
+  const { json } = readMetadata(first) as { json: { request: Record<string, unknown> } };
+  const { operation: _, ...request } = json.request;
+  const metadata = { prompt: "кот", negativePrompt: "", steps: 2, sampler: "DDPM", guidance: 4, seed: 5 };
+  const old = { ...metadata, width: 128, height: 128, model: "tiny-k3", json: { ...json, request } };
+  writeFileSync(join(cwd, "old.png"), await encodePicture(await decodePicture(first), "png", old));
+  await drawn(["repeat", "old.png", "--model", TINY, "--output", "again.png"], { cwd });
+  expect(readFileSync(join(cwd, "again.png")).equals(first)).toBe(true);
 });
 
 test("kandinsky repeat wants the model that made the picture", async () => {

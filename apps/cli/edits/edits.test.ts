@@ -204,7 +204,7 @@ test("kandinsky extend, panorama and upscale draw the sizes asked for", async ()
 type Mistake = readonly [name: string, words: readonly string[], names: readonly string[]];
 
 const MISTAKES: readonly Mistake[] = [
-  ["no picture", ["edit"], ["picture"]],
+  ["no picture", ["edit"], ["PICTURE"]],
   ["no prompt for an edit", ["edit", "photo.png"], ["PROMPT"]],
   ["a picture that is not there", ["edit", "none.png", "x"], ["none.png"]],
   ["a text as picture", ["edit", "TEXT.txt", "x"], ["TEXT.txt", "PNG, JPEG or WebP"]],
