@@ -1,11 +1,18 @@
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { copyFile, mkdtemp, realpath, rm } from "node:fs/promises";
+import { copyFile, cp, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
-import { KandinskyError } from "../base/mod.ts";
-import { readSafetensorsHeader, readTensor, writeSafetensors } from "../checkpoint/mod.ts";
+import { KandinskyError, product } from "../base/mod.ts";
+import {
+  readSafetensorsHeader,
+  readTensor,
+  writeSafetensors,
+  writeSafetensorsStream,
+} from "../checkpoint/mod.ts";
+import { parseT5Config, t5Parameters } from "../models/mod.ts";
 import { dequantize, fromRows, gridOf, quantize, SCHEMES, toRows } from "../quant/mod.ts";
 import { startEngine } from "../runtime/mod.ts";
 import { cast, type Tensor } from "../tensor/mod.ts";
@@ -208,3 +215,44 @@ test.each([
   },
   60_000,
 );
+
+test("quantizeModel has few tensors in memory, whatever the file's size", { timeout: 240_000 }, async () => {
+  const folder = await temporaryFolder();
+  const source = join(folder, "large");
+  await cp(TINY, source, { recursive: true });
+  const text = join(source, "text_encoder");
+  // 12 matrices of 16.8 million weights in a file of 403 MB; the rest of the part is small.
+  const config = {
+    ...JSON.parse(readFileSync(join(text, "config.json"), "utf8")),
+    d_ff: 2 ** 19,
+    num_layers: 4,
+  };
+  await writeFile(join(text, "config.json"), JSON.stringify(config));
+  const piece = Uint16Array.from({ length: 2 ** 20 }, (_, i) => 0x2000 + ((i * 40503) & 0x87ff));
+  const tensors = t5Parameters(parseT5Config(config, "text_encoder")).map(({ name, shape }) => ({
+    name,
+    dtype: "float16" as const,
+    shape,
+    values: function* () {
+      for (let left = product(shape); left > 0; left -= piece.length) yield piece.subarray(0, left);
+    },
+  }));
+  await rm(join(text, "model.safetensors"));
+  await writeSafetensorsStream(join(text, "model.safetensors"), tensors, {}, () => {});
+  const script = `
+    import { openModel, quantizeModel, uniformPlan } from ${JSON.stringify(new URL("./mod.js", import.meta.url).href)};
+    const model = await openModel(${JSON.stringify(source)});
+    const before = process.resourceUsage().maxRSS;
+    const plans = new Map([["text_encoder", uniformPlan(model, "text_encoder", "int4")]]);
+    await quantizeModel(model, ${JSON.stringify(join(folder, "small"))}, plans);
+    console.log(JSON.stringify([before, process.resourceUsage().maxRSS].map((kilobytes) => kilobytes * 1024)));`;
+  const child = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
+  expect(child.stderr).toBe("");
+  const [before, peak] = JSON.parse(child.stdout) as [number, number];
+  expect(statSync(join(text, "model.safetensors")).size).toBeGreaterThan(400e6);
+  console.info(
+    `memory of quantizeModel: ${Math.round(peak / 1e6)} MB, ${Math.round(before / 1e6)} MB before`,
+  );
+  // A tensor takes 84 MB as float32 and codes; the collector lets a few lie.
+  expect(peak - before, "bytes at the peak").toBeLessThan(5 * 84e6);
+});

@@ -54,8 +54,9 @@ export function gridOf(order: RowOrder, shape: readonly number[]): Grid {
   return { groups, length: product(shape) / groups, lanes: 1 };
 }
 
-/** A weight's values row by row. */
+/** A weight's values row by row; those that lie so already are not copied. */
 export function toRows(order: RowOrder, weight: Tensor<"float32">): Float32Array {
+  if (order === "rows") return weight.data;
   const { split, axes } = ORDERS[order];
   const apart = split(weight.shape);
   return transposed(tensor("float32", apart, weight.data), axes(apart.length)).data;
