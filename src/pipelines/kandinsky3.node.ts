@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { KandinskyError } from "../base/mod.ts";
 import { PROFILES } from "../diffusion/mod.ts";
-import { type Device, startEngine, watchMemory } from "../runtime/mod.ts";
+import { type Device, processMemory, startEngine, watchMemory } from "../runtime/mod.ts";
 import type { LoraChoice } from "./adapt.node.ts";
 import { ladderOf } from "./denoise.node.ts";
 import { CELLS_TOGETHER, drawGroup, type Running, TILES_TOGETHER } from "./draw.node.ts";
@@ -116,11 +116,17 @@ export class Kandinsky3 implements AsyncDisposable {
 
   #plan(job: Job): Promise<JobPlan | undefined> {
     if (this.#planned?.job !== job) {
-      const { memory } = this.#options;
-      const plan = planIfLarge(this.#opened, job, memory === undefined ? {} : { bytes: memory });
-      this.#planned = { job, plan };
+      this.#planned = { job, plan: this.#makePlan(job) };
     }
     return this.#planned.plan;
+  }
+
+  async #makePlan(job: Job): Promise<JobPlan | undefined> {
+    const { memory } = this.#options;
+    const running = await this.#running;
+    const held = running === undefined ? undefined : await processMemory(running.engine.pid);
+    const limit = { heldBytes: held?.privateBytes ?? 0, ...(memory === undefined ? {} : { bytes: memory }) };
+    return planIfLarge(this.#opened, job, limit);
   }
 
   /**

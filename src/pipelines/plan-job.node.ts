@@ -26,8 +26,10 @@ import { coverMap } from "./windows.ts";
 
 /** What the caller allows. */
 export interface MemoryLimit {
-  /** Bytes; what this machine has free by default. */
+  /** Bytes; by default what this machine has free, ... */
   readonly bytes?: number;
+  /** ... and what the engine's process has taken already, which serves the next job. */
+  readonly heldBytes?: number;
 }
 
 /** A stage of drawing as it will run. */
@@ -64,7 +66,7 @@ export function halvesOf({ profile, guidance }: BaseJob): 1 | 2 {
 
 /** Plans a job; throws `memory_exceeded`, naming what would fit, where nothing does. */
 export async function planJob(model: OpenedModel, job: BaseJob, limit: MemoryLimit): Promise<JobPlan> {
-  const bytes = limit.bytes ?? (await memoryRoom()).freeBytes;
+  const bytes = limit.bytes ?? (await memoryRoom()).freeBytes + (limit.heldBytes ?? 0);
   const neededBytes = isHuge(model, job) ? leastBytes(model, job) : 0;
   const plan = neededBytes > bytes ? { neededBytes } : planWithin(model, job, bytes);
   if ("stages" in plan) return plan;

@@ -100,11 +100,12 @@ test("UNetRunner gives equal results with weights as stored, and without its pro
     const context = await runner.project(normal(keyOf(1), [2, length, unet.config.encoderHidDim]));
     const maskBias = zeros("float32", [2, 1, 1, length]);
     const poolWeights = float32([2, 1, length], new Float32Array(2 * length).fill(1 / length));
+    const sizes = { times: [900, 400], height: 8, width: 16 };
+    const prepare = () => runner.prepare({ context, maskBias, poolWeights, ...sizes });
+    // Windows of one picture: the first batch is still in use when the second is prepared.
+    const batches = [await prepare(), await prepare()];
     const seen: Float32Array[] = [];
-    // Twice: the second batch finds the body of the first, or nothing.
-    for (let batch = 0; batch < 2; batch++) {
-      const sizes = { times: [900, 400], height: 8, width: 16 };
-      const prepared = await runner.prepare({ context, maskBias, poolWeights, ...sizes });
+    for (const prepared of batches) {
       seen.push((await prepared.evaluate(normal(keyOf(2), [2, unet.config.inChannels, 8, 16]), 1)).data);
       await prepared.release();
     }

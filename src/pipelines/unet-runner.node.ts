@@ -43,8 +43,10 @@ interface Loaded {
   readonly graph: Graph;
   readonly derived: ReadonlyMap<string, Graph>;
   readonly precision: Precision;
-  readonly prologue: Program;
   readonly body: Program;
+  readonly loadPrologue: () => Promise<Program>;
+  /** Absent while it makes room for the body. */
+  prologue: Program | undefined;
 }
 
 /** Runs the U-Net: what does not depend on the latent once a batch, the body once a step. */
@@ -89,12 +91,14 @@ export class UNetRunner {
 
   /** Loads prologue and body where a batch of other sizes came before, and runs the prologue. */
   async prepare(inputs: UNetInputs): Promise<PreparedUNet> {
-    // Its prologue is gone.
-    if (!this.#keepsPrologue) await this.unload();
     const loaded = await this.#load(inputs);
     const fixed = fixedFeeds(inputs);
+    loaded.prologue ??= await loaded.loadPrologue();
     const carried = await runPrologue(loaded.prologue, fixed);
-    if (!this.#keepsPrologue) await loaded.prologue.release();
+    if (!this.#keepsPrologue) {
+      await loaded.prologue.release();
+      loaded.prologue = undefined;
+    }
     const { engine } = this.#workshop;
     return {
       evaluate: async (sample, index) => {
@@ -115,7 +119,7 @@ export class UNetRunner {
   /** Releases what the next batch loads again. */
   async unload(): Promise<void> {
     await this.#loaded?.body.release();
-    await this.#loaded?.prologue.release();
+    await this.#loaded?.prologue?.release();
     this.#loaded = undefined;
   }
 
@@ -132,8 +136,8 @@ export class UNetRunner {
     const load = (name: string, half: Graph) =>
       loadFolded(this.#workshop, this.#part, name, { graph: half, derived }, { precision });
     const body = await load("U-Net", halves.body);
-    const prologue = await load("U-Net prologue", halves.prologue);
-    this.#loaded = { key, graph: folded, derived, precision, prologue, body };
+    const loadPrologue = () => load("U-Net prologue", halves.prologue);
+    this.#loaded = { key, graph: folded, derived, precision, body, loadPrologue, prologue: undefined };
     return this.#loaded;
   }
 

@@ -25,7 +25,15 @@ export type BuildFilm = (
 ) => Promise<{ readonly request: FilmRequest; readonly frameRate: number }>;
 
 /** Options that go with --resume; the others are settled by the folder. */
-const WITH_RESUME: ReadonlySet<string> = new Set(["resume", "json", "cache", "model", "device", "threads"]);
+const WITH_RESUME: ReadonlySet<string> = new Set([
+  "resume",
+  "json",
+  "cache",
+  "model",
+  "device",
+  "threads",
+  "memory",
+]);
 
 const FOLDER = "kandinsky-film";
 const FILM = "film.webm";
@@ -38,12 +46,16 @@ export async function makeFilm(
   options: FilmOptions,
   build: BuildFilm,
 ): Promise<number> {
-  const { cache, threads, resume, json = false } = options;
+  const { cache, threads, memory, resume, json = false } = options;
   const device = deviceOf(options.device);
   const begun = resume === undefined ? undefined : await resumed(command, operation, resume);
   const model = options.model ?? begun?.model.folder;
   const loras = begun?.loras ?? options.lora;
-  await using kandinsky = await Kandinsky3.load({ cache, loras, ...given({ model, device, threads }) });
+  await using kandinsky = await Kandinsky3.load({
+    cache,
+    loras,
+    ...given({ model, device, threads, memory }),
+  });
   const { info } = kandinsky;
   let job = begun;
   if (job !== undefined) await goOnWith(job, info);
