@@ -54,7 +54,7 @@ test("bench --smoke measures every group, says how much disk it takes and leaves
   const bad = numbersIn(found).filter(([, x]) => typeof x !== "number" || !Number.isFinite(x) || x < 0);
   expect(bad).toEqual([]);
 
-  const { peak, unet, movq, text, nano, scaling, films } = found as Required<Found>;
+  const { peak, unet, movq, text, nano, scaling, films, train } = found as Required<Found>;
   expect(peak.rows.length).toBe(2 * scale.peak.length);
   expect(peak.flopsPerSecond).toBeGreaterThan(0);
   expect(unet.firstLoad.packedBytes).toBeGreaterThan(0);
@@ -73,6 +73,8 @@ test("bench --smoke measures every group, says how much disk it takes and leaves
   expect(films.encode.length).toBe(2 * 4);
   expect(films.animations.map(({ name }) => name)).toContain("defaults");
   expect(scaling.step.seconds.length).toBe(scale.step.repeats);
+  expect(train.rows.map(({ ours }) => ours.losses.length)).toEqual(scale.train.map((one) => one.repeats + 1));
+  for (const { ours } of train.rows) expect(ours.peakBytes).toBeGreaterThan(1e8);
   // Without an MPI library it says what to install instead.
   if (scaling.allreduce === undefined) expect(scaling.absent).toContain("openmpi");
   else expect(scaling.allreduce.samples.map(({ bytes }) => bytes)).toEqual(scale.sums.bytes);
@@ -86,7 +88,9 @@ test("bench --smoke measures every group, says how much disk it takes and leaves
   }
 
   const lines = linesOf(found);
-  const names = [...scale.unet, ...scale.movq, ...scale.text, ...scale.nano].map((one) => one.name);
+  const names = [...scale.unet, ...scale.movq, ...scale.text, ...scale.nano, ...scale.train].map(
+    (one) => one.name,
+  );
   for (const name of names) expect(lines.join("\n")).toContain(name);
   expect(lines.filter((line) => /NaN|undefined|Infinity/.test(line))).toEqual([]);
 });

@@ -11,6 +11,7 @@ import { type Cold, coldStarts } from "./nano.ts";
 import { visitOurs } from "./processes.ts";
 import type { Scale } from "./scale.ts";
 import { type Scaling, scaling } from "./scaling/measure.ts";
+import { type Train, train } from "./train/measure.ts";
 import { partSize, writePart } from "./weights.ts";
 
 /** What a run of the program found; a group that was not asked for is absent. */
@@ -21,6 +22,7 @@ export interface Found {
   text?: Comparison<"text">;
   nano?: Comparison<"nano"> & { readonly cold: Cold };
   scaling?: Scaling;
+  train?: Train;
   full?: Full;
   films?: FilmsFound;
 }
@@ -47,6 +49,7 @@ export const GROUPS: { readonly [G in GroupName]: Group<G> } = {
   movq: { diskBytes: (scale) => (HALF + SINGLE) * partSize(scale, "movq"), run: movq },
   text: { diskBytes: (scale) => HALF * partSize(scale, "text_encoder"), run: text },
   nano: { diskBytes: () => SCRATCH_BYTES, run: nano },
+  train: { diskBytes: () => SCRATCH_BYTES, run: train },
   scaling: { diskBytes: () => 0, run: scaling },
   full: { diskBytes: fullBytes, run: full, onlyByName: true },
   films: {

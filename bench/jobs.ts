@@ -140,6 +140,10 @@ export interface NanoResult extends Timed, PeakMemory {}
 
 export interface StepResult extends Timed {
   readonly batch: number;
+  /** Largest resident sizes of both processes, added up. */
+  readonly peakBytes: number;
+  /** Of every step, the first untimed one among them. */
+  readonly losses: readonly number[];
   /** Floating point operations of the forward pass. */
   readonly forwardFlops: number;
   /** Every trained tensor and its number of values. */

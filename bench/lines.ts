@@ -4,6 +4,7 @@ import { type Found, type GroupName, perStepSeconds } from "./groups.ts";
 import type { Kind, PeakMemory, Work } from "./jobs.ts";
 import { median } from "./measure.ts";
 import { scalingLines } from "./scaling/lines.ts";
+import type { Train } from "./train/measure.ts";
 
 /** Text for one group; `all` has the peak if it was measured. */
 type Lines<G extends GroupName> = (found: NonNullable<Found[G]>, all: Found) => string[];
@@ -67,6 +68,7 @@ const LINES: { readonly [G in GroupName]: Lines<G> } = {
         `  nano, ${name}: difference after motion ${flicker.toFixed(2)} of 255 (worst ${worstFlicker.toFixed(2)}), colour drift ${drift.toFixed(2)} (last ${lastDrift.toFixed(2)})`,
     ),
   ],
+  train: trainLines,
 };
 
 function fullLines({ plan, group, ...found }: Full): string[] {
@@ -100,6 +102,22 @@ function usageLine({ maxBytes, ended }: Exclude<Full["group"], string>): string 
 
 function gib(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+}
+
+function trainLines({ rows, allocator, failure }: Train): string[] {
+  return [
+    "Training step of the nano U-Net: AdamW, clipping, an average of the weights",
+    ...rows.flatMap(({ ours, torch, ratios, worstLoss }) => {
+      const rate = (seconds: readonly number[]) => (ours.batch / median(seconds)).toFixed(1);
+      const own = `  ${ours.name}: ${rate(ours.seconds)} samples/s, ${gb(ours.peakBytes)} at most in both processes`;
+      if (torch === undefined || ratios === undefined || worstLoss === undefined) return [own];
+      return [
+        own,
+        `    PyTorch (channels_last, ${allocator ?? "no caching allocator found"}): ${rate(torch.seconds)} samples/s, ${gb(torch.peakBytes)}; ours is ${ratios.map((ratio) => ratio.toFixed(2)).join(", ")} times as fast; losses differ by ${worstLoss.toExponential(1)}`,
+      ];
+    }),
+    ...failureLine(failure),
+  ];
 }
 
 /** All groups that were measured, as lines. */

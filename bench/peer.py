@@ -110,10 +110,55 @@ def nano():
     return run
 
 
+def steps():
+    """Training steps as they are usually written: channels_last, AdamW, clipping, an average by foreach."""
+    import resource
+
+    model = diffusers_model("Kandinsky3UNet", "unet").train().to(memory_format=torch.channels_last)
+    parameters = [parameter.requires_grad_() for parameter in model.parameters()]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.01},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-6, betas=(0.9, 0.99), eps=1e-8)
+    averages = [parameter.detach().clone() for parameter in parameters]
+
+    def step(case, inputs):
+        mask = torch.ones(case["batch"], case["tokens"])
+        sample = inputs["sample"].to(memory_format=torch.channels_last)
+        with torch.enable_grad():
+            optimizer.zero_grad(set_to_none=True)
+            times = inputs["timesteps"][0]
+            output = model(sample, times, inputs["encoder_hidden_states"], mask, return_dict=False)[0]
+            loss = ((output - inputs["target"]) ** 2).mean()
+            loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        torch._foreach_lerp_(averages, parameters, 1 - 0.5 ** (case["batch"] / 10_000))
+        return loss.item()
+
+    results = []
+    with safe_open(JOB["inputs"], "pt") as stored:
+        for case in JOB["cases"]:
+            tell(case["name"])
+            prefix = case["name"] + "/"
+            inputs = {key[len(prefix):]: stored.get_tensor(key) for key in stored.keys() if key.startswith(prefix)}
+            losses, seconds = [step(case, inputs)], []
+            for _ in range(case["repeats"]):
+                start = time.perf_counter()
+                losses.append(step(case, inputs))
+                seconds.append(time.perf_counter() - start)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            results.append({"name": case["name"], "seconds": seconds, "losses": losses, "peakBytes": peak})
+    print(json.dumps(results))
+
+
 KINDS = {"unet": unet, "movq": movq, "text": text, "nano": nano}
 
 
 def main():
+    if JOB["kind"] == "step":
+        return steps()
     start = time.perf_counter()
     run = KINDS[JOB["kind"]]()
     tell(f"loaded in {time.perf_counter() - start:.1f} s")

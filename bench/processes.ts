@@ -44,10 +44,11 @@ export async function visitPeer(
   job: Job,
   tell: (line: string) => void,
   signal: AbortSignal,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<Peer> {
   const file = `${job.outputs}.job.json`;
   await writeFile(file, JSON.stringify(job));
-  const { code, stdout, stderr } = await run(python, [PEER, file], signal, tell);
+  const { code, stdout, stderr } = await run(python, [PEER, file], signal, tell, environment);
   await rm(file);
   if (code === 0) return { cases: JSON.parse(stdout) as Timed[] };
   return { failure: lastLine(stderr) || `exit code ${code}` };
@@ -87,10 +88,16 @@ export function run(
   args: readonly string[],
   signal: AbortSignal,
   tell: (line: string) => void = () => {},
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
-    const child = spawn(program, args, { signal, killSignal: "SIGKILL", stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, args, {
+      signal,
+      killSignal: "SIGKILL",
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...environment },
+    });
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -12,6 +12,7 @@ export interface Scale {
   readonly text: readonly TextCase[];
   readonly nano: readonly NanoCase[];
   readonly step: StepCase;
+  readonly train: readonly StepCase[];
   /** Sums of two processes: sizes, and how often each. */
   readonly sums: { readonly bytes: readonly number[]; readonly repeats: number };
   /** The picture of the whole pipeline. */
@@ -60,6 +61,13 @@ export function fullScale(large: boolean): Scale {
     text: [{ name: "2 layers, 77 tokens", tokens: 77, repeats: 5 }],
     nano: [nanoCase(25, 5)],
     step: { name: "batch 64 of 8x8 latents", batch: 64, side: 8, tokens: 32, repeats: 10 },
+    train: [8, 16].map((side) => ({
+      name: `batch 64 of ${side}x${side} latents`,
+      batch: 64,
+      side,
+      tokens: 32,
+      repeats: 8,
+    })),
     sums: { bytes: [4, 12, 16, 18, 20, 22, 24, 26].map((power) => 2 ** power), repeats: 20 },
     full: { side: 512, steps: 25 },
     coldRuns: 5,
@@ -92,6 +100,7 @@ export function smokeScale(): Scale {
     text: [{ name: "2 layers, 7 tokens", tokens: 7, repeats: 2 }],
     nano: [nanoCase(3, 1)],
     step: { name: "batch 2 of 8x8 latents", batch: 2, side: 8, tokens: 7, repeats: 2 },
+    train: [{ name: "batch 2 of 8x8 latents", batch: 2, side: 8, tokens: 7, repeats: 2 }],
     sums: { bytes: [16, 2 ** 16, 2 ** 22], repeats: 2 },
     full: { side: 64, steps: 2 },
     coldRuns: 1,

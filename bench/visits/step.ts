@@ -8,7 +8,7 @@ import { startEngine } from "../../src/runtime/mod.ts";
 import { cast, float32, type Tensor } from "../../src/tensor/mod.ts";
 import { decaysMatrices, diffusionGraph, openTrainer } from "../../src/train/mod.ts";
 import type { StepCase, StepResult, Visit } from "../jobs.ts";
-import { repeated } from "../measure.ts";
+import { repeated, watchMemory } from "../measure.ts";
 
 const OPTIMIZER = {
   betas: [0.9, 0.99],
@@ -18,6 +18,9 @@ const OPTIMIZER = {
   clip: 1,
   halfLives: [10_000],
 } as const;
+
+/** What both sides train with. */
+export const LEARNING_RATE = 1e-6;
 
 /** Training steps of the model's U-Net as the trainer makes them, on noise. */
 export const visitStep: Visit<"step"> = async (job, tell) => {
@@ -41,12 +44,19 @@ export const visitStep: Visit<"step"> = async (job, tell) => {
     });
     const program = await trainer.prepare("step", graph);
     const feeds = feedsOf(one, config.inChannels, config.encoderHidDim, keyOf(1));
-    const step = () => trainer.step(program, [feeds], { learningRate: 1e-6, samples: batch });
+    const losses: number[] = [];
+    const step = async () => {
+      losses.push(
+        (await trainer.step(program, [feeds], { learningRate: LEARNING_RATE, samples: batch })).loss,
+      );
+    };
     await step();
     results.push({
       name: one.name,
       batch,
       seconds: await repeated(one.repeats, step),
+      losses,
+      peakBytes: (await watchMemory(engine).stop(0)).peakBytes,
       forwardFlops: graphFlops(graph),
       gradients: [...parameters].map(([name, { shape }]) => ({ name, size: product(shape) })),
     });
@@ -54,7 +64,8 @@ export const visitStep: Visit<"step"> = async (job, tell) => {
   return results;
 };
 
-function feedsOf({ batch, side, tokens }: StepCase, channels: number, width: number, key: Key) {
+/** The inputs of one step, noise as far as they are not plain numbers. */
+export function feedsOf({ batch, side, tokens }: StepCase, channels: number, width: number, key: Key) {
   const filled = (shape: readonly number[], value: number) =>
     float32(shape, new Float32Array(product(shape)).fill(value));
   return {

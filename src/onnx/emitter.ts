@@ -22,11 +22,11 @@ export interface WeightPlace {
   readonly byteLength: number;
 }
 
-/** Collects ONNX nodes and initializers; equal small constants become one initializer. */
+/** Collects ONNX nodes and initializers; equal constants become one initializer. */
 export class Emitter {
   readonly nodes: NodeProto[] = [];
   readonly initializers: TensorProto[] = [];
-  readonly #constants = new Map<string, string>();
+  readonly #constants = new Map<string, readonly { readonly name: string; readonly bytes: Uint8Array }[]>();
   #prefix = "";
 
   /** Names the nodes emitted next after a node of our graph, so that runtime messages lead back to it. */
@@ -61,10 +61,10 @@ export class Emitter {
   /** A small constant stored in the model itself. */
   constant(value: Tensor): string {
     const bytes = new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength);
-    const small = bytes.length <= 256;
-    const key = small ? `${value.dtype}[${value.shape}]${bytes.join()}` : "";
-    const known = small ? this.#constants.get(key) : undefined;
-    if (known !== undefined) return known;
+    const key = `${value.dtype}[${value.shape}]`;
+    const alike = this.#constants.get(key) ?? [];
+    const known = alike.find((one) => equalBytes(one.bytes, bytes));
+    if (known !== undefined) return known.name;
     const name = `constant_${this.initializers.length}`;
     this.initializers.push({
       name,
@@ -72,7 +72,7 @@ export class Emitter {
       dataType: ONNX_TYPE[value.dtype],
       rawData: bytes,
     });
-    if (small) this.#constants.set(key, name);
+    this.#constants.set(key, [...alike, { name, bytes }]);
     return name;
   }
 
@@ -93,6 +93,10 @@ export class Emitter {
     });
     return name;
   }
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.every((byte, i) => byte === b[i]);
 }
 
 function attributeProto(name: string, value: AttributeValue): AttributeProto {

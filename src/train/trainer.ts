@@ -346,7 +346,8 @@ function loadGraph(engine: Engine, name: string, graph: Graph): Promise<Program>
   });
   // The graph is already what shall run, and weights that change cannot be packed.
   const sessionConfig = { "session.force_spinning_stop": "1" };
-  return engine.load({ name, onnx, optimization: "disabled", sessionConfig });
+  // A planned block would lie beside the buffers of the first run, which has to find the sizes.
+  return engine.load({ name, onnx, optimization: "disabled", memoryPattern: false, sessionConfig });
 }
 
 async function readAll(engine: Engine, held: HeldByName): Promise<ReadonlyMap<string, Tensor>> {
