@@ -150,6 +150,8 @@ test.each([
   [["--strength", "2"], "strength_schedule"],
   [["--camera", "zomin"], "did you mean zoomin"],
   [["--camera", "up:x"], "zoomin:4:1.5"],
+  [["--camera", "up", "--zoom", "1.1"], "does not go with the mode"],
+  [["--mode", "2D", "--translation-z", "1"], "does not go with the mode"],
   [["--preset", "panorma"], "did you mean panorama"],
   [["--film", "a.mpg"], ".webm, .mp4, .gif, .webp"],
   [["--film", "a.webm", "--loop", "2"], "loop"],

@@ -20,13 +20,13 @@ export const animate: CommandDefinition = {
     const { animate: t, groups } = text;
     command.usage(t.usage).argument("[prompt...]", t.prompt);
     addFrameOptions(command, text)
-      .option("--at <frame:prompt>", t.at, many, [])
+      .option("--at <frame:prompt>", t.at, many)
       .option("--cut-prompts", t.cutPrompts)
       .option("--frames <n>", t.frames, number("--frames"))
       .option("--seed-behavior <name>", t.seedBehavior(list(SEED_BEHAVIORS)));
     command
       .optionsGroup(groups.motion)
-      .option("--camera <name:seconds:acceleration>", t.camera(list(SEGMENT_PRESETS)), many, [])
+      .option("--camera <name:seconds:acceleration>", t.camera(list(SEGMENT_PRESETS)), many)
       .option("--preset <name>", t.preset(list(Object.keys(CONFIG_PRESETS))))
       .option("--settings <file>", t.settings)
       .option("--mode <name>", t.mode)

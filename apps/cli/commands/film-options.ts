@@ -6,7 +6,7 @@ import { number, ratio, size } from "../values.ts";
 export const list = (names: readonly string[]) => names.join(", ");
 
 /** Collects what an option names each time that it is given. */
-export const many = (raw: string, before: readonly string[]) => [...before, raw];
+export const many = (raw: string, before: readonly string[] = []) => [...before, raw];
 
 /** Options about what every frame of a film shows. */
 export function addFrameOptions(command: Command, { generate: g, films: t, groups }: Messages): Command {

@@ -10,7 +10,7 @@ export const zoom: CommandDefinition = {
   define: (command, text) => {
     const { zoom: t, groups } = text;
     command.usage(t.usage).argument("[prompt...]", t.prompt);
-    addFrameOptions(command, text).option("--around <prompt>", t.around, many, []);
+    addFrameOptions(command, text).option("--around <prompt>", t.around, many);
     command
       .optionsGroup(groups.motion)
       .option("--in", t.in)

@@ -9,7 +9,7 @@ import { type MotionOptions, motionOf } from "./motion-options.ts";
 import { type FilmOptions, pictureFields } from "./options.ts";
 
 interface AnimateOptions extends FilmOptions, MotionOptions {
-  readonly at: readonly string[];
+  readonly at?: readonly string[];
   readonly settings?: string;
   readonly strengthAs?: string;
   readonly strength?: string;
@@ -21,7 +21,7 @@ export async function runAnimate(context: Context, command: Command): Promise<nu
   return makeFilm(context, command, "animate", options, async (info) => {
     const file = options.settings === undefined ? undefined : await settingsOf(context, options.settings);
     const motion = motionOf(options, file);
-    const prompts = promptsOf(command.args, options.at, file);
+    const prompts = promptsOf(command.args, options.at ?? [], file);
     const { width, height, seed, steps, scale } = file ?? {};
     const inFile = {
       ...(width === undefined || height === undefined ? {} : snapped(width, height, info.unit)),

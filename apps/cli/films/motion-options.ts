@@ -2,6 +2,7 @@ import { KandinskyError } from "../../../src/base/mod.ts";
 import {
   configPreset,
   type DeforumSettings,
+  MOTION_FIELDS,
   MOTION_NAMES,
   type MotionField,
   type MotionRequest,
@@ -11,7 +12,7 @@ import {
 
 /** Options of `animate` about motion and drawing, as commander returns them. */
 export interface MotionOptions extends Readonly<Partial<Record<MotionField, string>>> {
-  readonly camera: readonly string[];
+  readonly camera?: readonly string[];
   readonly preset?: string;
   readonly frames?: number;
   readonly mode?: string;
@@ -37,17 +38,19 @@ export function flagOf(field: MotionField): string {
 export function motionOf(options: MotionOptions, file: DeforumSettings | undefined): MotionRequest {
   const frameRate = options.fps ?? file?.motion.frameRate ?? 24;
   const preset = options.preset === undefined ? undefined : configPreset(options.preset);
-  const segments = options.camera.map(segmentOf);
+  const segments = (options.camera ?? []).map(segmentOf);
   const camera = segments.length === 0 ? undefined : segmentCamera(segments, frameRate);
   const seconds = segments.reduce((sum, segment) => sum + segment.seconds, 0);
+  const mode = options.mode ?? camera?.mode ?? preset?.mode ?? file?.motion.mode ?? impliedMode(options);
+  checkMode(options, mode);
   const named = MOTION_NAMES.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]]));
   const { border, strength, cadence, blend, coherence, noise, contrast, sharpen, seedBehavior } = options;
   const request = {
     ...file?.motion,
-    ...(preset && { frames: preset.frames, mode: preset.mode, strength: preset.strength }),
+    ...(preset && { frames: preset.frames, strength: preset.strength }),
     ...(preset?.cadence === undefined ? {} : { cadence: preset.cadence }),
-    ...(camera && { mode: camera.mode, frames: Math.floor(seconds * frameRate) }),
-    ...given({ frames: options.frames, mode: options.mode, border, strength, cadence, blend, coherence }),
+    ...(camera && { frames: Math.floor(seconds * frameRate) }),
+    ...given({ frames: options.frames, mode, border, strength, cadence, blend, coherence }),
     ...given({ noise, contrast, amount: sharpen, seedBehavior }),
     ...(options.cutPrompts ? { interpolatePrompts: false } : {}),
     frameRate,
@@ -64,6 +67,28 @@ export function motionOf(options: MotionOptions, file: DeforumSettings | undefin
 
 function given(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** 2D where an option asks for what only that has. */
+function impliedMode(options: MotionOptions): string | undefined {
+  return MOTION_NAMES.some((name) => options[name] !== undefined && MOTION_FIELDS[name].mode === "2D")
+    ? "2D"
+    : undefined;
+}
+
+/** Throws where an option would do nothing. */
+function checkMode(options: MotionOptions, mode: string | undefined): void {
+  for (const name of MOTION_NAMES) {
+    const { mode: only } = MOTION_FIELDS[name];
+    if (options[name] === undefined || only === undefined || only === (mode ?? "3D")) continue;
+    throw new KandinskyError("option_invalid", {
+      what: "this motion does not go with the mode",
+      where: flagOf(name),
+      seen: mode ?? "3D",
+      wanted: only,
+      hint: "name the other mode with --mode, or leave the option out",
+    });
+  }
 }
 
 /** Length of a camera's stretch where none is said. */

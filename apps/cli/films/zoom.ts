@@ -7,7 +7,7 @@ import { makeFilm } from "./make.ts";
 import { type FilmOptions, pictureFields } from "./options.ts";
 
 interface ZoomOptions extends FilmOptions {
-  readonly around: readonly string[];
+  readonly around?: readonly string[];
   readonly in?: boolean;
   readonly keys?: number;
   readonly ratioPerKey?: number;
@@ -23,7 +23,7 @@ const FRAME_RATE = 24;
 export async function runZoom(context: Context, command: Command): Promise<number> {
   const options = command.opts<ZoomOptions>();
   return makeFilm(context, command, "zoom", options, async (info) => {
-    const { around, keys, ratioPerKey, secondsPerKey, easing, hold, thereAndBack } = options;
+    const { around = [], keys, ratioPerKey, secondsPerKey, easing, hold, thereAndBack } = options;
     const frameRate = options.fps ?? FRAME_RATE;
     const first = command.args.join(" ");
     if (first === "" && options.image === undefined) {

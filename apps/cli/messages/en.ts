@@ -113,7 +113,7 @@ export const en = {
       `motion of the camera for some seconds (4) with an acceleration (1); may be given several times: ${names}`,
     preset: (names: string) => `motion, strength and length of a whole film: ${names}`,
     settings: "settings file of Deforum; options given beside it count more",
-    mode: "2D or 3D (default: 3D)",
+    mode: "2D or 3D (default: 3D; 2D with options that only it has)",
     border: (names: string) => `what comes in from the edges: ${names} (default: replicate)`,
     motion: {
       angle: '2D: degrees a frame, counter-clockwise; a schedule such as "0: (1), 30: (2*sin(t/8))"',

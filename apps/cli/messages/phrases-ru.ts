@@ -384,6 +384,11 @@ export const PHRASES_RU: readonly Phrase[] = [
   ["a zoom needs a prompt or a picture", "зуму нужен запрос или картина"],
   ["an animation needs a prompt", "анимации нужен запрос"],
   ["unknown motion of the camera", "неизвестное движение камеры"],
+  ["this motion does not go with the mode", "это движение не подходит к режиму"],
+  [
+    "name the other mode with --mode, or leave the option out",
+    "укажите другой режим через --mode или уберите параметр",
+  ],
   ["cannot use this segment", "этот отрезок не подходит"],
   ["a number above 0", "число больше 0"],
   ["cannot read the settings", "настройки не читаются"],
