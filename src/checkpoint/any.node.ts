@@ -1,6 +1,7 @@
 import { open } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { KandinskyError } from "../base/mod.ts";
+import { QUANTIZATION_KEY } from "../quant/mod.ts";
 import { stridesOf } from "../tensor/mod.ts";
 import { boundaryOf, listFolder } from "./files.node.ts";
 import { LENGTH_BYTES } from "./header.ts";
@@ -14,7 +15,7 @@ const OPENING_BRACE = 0x7b;
 /**
  * The tensors of a checkpoint in any format, told by its bytes and not by its name: a PyTorch file of either
  * format, safetensors, or the index of shards of these kinds. No value is read.
- * Throws as `readTorchHeader`, `readSafetensorsHeader` and the index do.
+ * Throws `tensor_dtype` for quantised weights, and as `readTorchHeader`, `readSafetensorsHeader` and the index do.
  */
 export async function readCheckpoint(path: string): Promise<readonly TorchEntry[]> {
   const start = await readStart(path);
@@ -26,7 +27,14 @@ export async function readCheckpoint(path: string): Promise<readonly TorchEntry[
 
 async function readOne(path: string, where: string): Promise<readonly TorchEntry[]> {
   if (!isSafetensors(await readStart(path))) return (await readTorchHeader(path, where)).entries;
-  const { entries } = await readSafetensorsHeader(path, where);
+  const { entries, metadata } = await readSafetensorsHeader(path, where);
+  if (QUANTIZATION_KEY in metadata) {
+    throw new KandinskyError("tensor_dtype", {
+      what: "these weights are quantised, and codes alone are no weights",
+      where,
+      wanted: "the file that they were made from",
+    });
+  }
   return [...entries.values()].map((entry) => ({ ...entry, strides: stridesOf(entry.shape) }));
 }
 

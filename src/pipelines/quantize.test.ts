@@ -17,11 +17,13 @@ import { dequantize, fromRows, gridOf, quantize, SCHEMES, toRows } from "../quan
 import { startEngine } from "../runtime/mod.ts";
 import { cast, type Tensor } from "../tensor/mod.ts";
 import {
+  convertCheckpoints,
   EMBEDDED_MODEL,
   encodeText,
   inspectModel,
   Kandinsky3,
   openModel,
+  openUNet,
   PackStore,
   planText,
   quantizable,
@@ -29,6 +31,7 @@ import {
   uniformPlan,
   WEIGHT_PARTS,
   type WeightPrecision,
+  writeMerged,
 } from "./mod.ts";
 import type { Precision } from "./plan.ts";
 
@@ -118,6 +121,24 @@ test("quantizeModel leaves nothing behind where it fails, and never writes over 
   }).catch((error: KandinskyError) => error);
   expect((stopped as KandinskyError).code).toBe("cancelled");
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test("convertCheckpoints refuses quantised weights, and merging a LoRA widens them", async () => {
+  const { model, output } = await quantized(TINY, "int8", ["unet"] as never);
+  const file = join(output, "unet", MODEL_FILE);
+  const refused = await convertCheckpoints([file], join(output, "again.safetensors"), () => {}).catch(
+    (error: KandinskyError) => error,
+  );
+  expect([(refused as KandinskyError).code, (refused as KandinskyError).parts.where]).toEqual([
+    "tensor_dtype",
+    file,
+  ]);
+  const merged = join(output, "merged.safetensors");
+  const unet = await openUNet(output);
+  await writeMerged({ unet, loras: [] }, merged);
+  const { entries } = await readSafetensorsHeader(merged);
+  const name = quantizable(model, "unet")[0]!.name;
+  expect(await readTensor(entries.get(name)!)).toEqual(await readTensor(unet.part.entries.get(name)!));
 });
 
 test("openModel names an unknown version of quantisation, and the file", async () => {

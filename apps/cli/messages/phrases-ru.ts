@@ -6,6 +6,11 @@ import type { Phrase } from "./phrases.ts";
  */
 export const PHRASES_RU: readonly Phrase[] = [
   // Quantisation.
+  [
+    "these weights are quantised, and codes alone are no weights",
+    "эти веса квантованы, а одни коды — ещё не веса",
+  ],
+  ["the file that they were made from", "файл, из которого они сделаны"],
   ["this size is too small", "это слишком мало"],
   [
     "layers are measured on pictures of a text, which this U-Net does not draw",
