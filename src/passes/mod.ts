@@ -5,6 +5,7 @@ export { convolutionProducts } from "./convolution-products.ts";
 export { blockedLayout } from "./layout.ts";
 export { feedParameters } from "./parameters.ts";
 export { type Pass, runPasses } from "./pass.ts";
+export { recompute } from "./recompute.ts";
 export {
   type RoundedGraph,
   type RoundedPiece,

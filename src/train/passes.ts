@@ -6,6 +6,7 @@ import {
   feedParameters,
   foldConstants,
   joinViews,
+  recompute,
   runPasses,
 } from "../passes/mod.ts";
 
@@ -16,5 +17,5 @@ import {
 export function trainingGraph(graph: Graph, trained: readonly string[]): Graph {
   const forward = runPasses(graph, [foldConstants, joinViews, channelsLast]);
   const joint = gradients(forward, { loss: "loss", wrt: trained });
-  return runPasses(joint, [convolutionProducts, joinViews, feedParameters]);
+  return runPasses(joint, [convolutionProducts, joinViews, recompute("loss"), feedParameters]);
 }
