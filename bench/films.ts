@@ -1,12 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { memoryUsage } from "node:process";
-import { beginFilm, type FilmPlace, runFilm } from "../src/films/mod.ts";
+import { beginFilm, type FilmPlace, type FilmRequest, runFilm } from "../src/films/mod.ts";
 import { decodePicture, type Picture } from "../src/image/mod.ts";
 import {
   colorDrift,
   type MotionRequest,
   mapOf,
+  meanDifference,
+  measuredScale,
   movedDifference,
   parsePrompts,
   planAnimation,
@@ -25,6 +27,8 @@ export interface FilmCases {
   readonly lengths: readonly [short: number, long: number];
   /** Frames of the animations; 0 leaves them out. */
   readonly animated: number;
+  /** Key frames of the zoom film, and frames from one to the next. */
+  readonly zoom: readonly [keys: number, tweens: number];
 }
 
 /** Encoding one film. */
@@ -53,11 +57,21 @@ export interface FilmsFound {
   readonly side: number;
   readonly warpSeconds: readonly number[];
   readonly animations: readonly AnimationResult[];
+  readonly zoom: ZoomResult;
+}
+
+/** A zoom film by nano. */
+export interface ZoomResult {
+  /** The largest difference of the measured scale of a frame to the one before, and the one asked for, as a share. */
+  readonly worstScale: number;
+  /** The largest frame difference beside a key frame, over the median of all frames and of the 25 around it. */
+  readonly jump: number;
+  readonly localJump: number;
 }
 
 /** Encoding, warping, and what each default of animation is worth. */
 export async function measureFilms(
-  { side, lengths, animated }: FilmCases,
+  { side, lengths, animated, zoom }: FilmCases,
   scratch: string,
   tell: (line: string) => void,
 ): Promise<FilmsFound> {
@@ -74,7 +88,8 @@ export async function measureFilms(
     tell(`films: animation, ${name}`);
     animations.push(await animation(name, { ...BASE, frames: animated, ...change }, scratch));
   }
-  return { encode, side, warpSeconds, animations };
+  tell("films: zoom");
+  return { encode, side, warpSeconds, animations, zoom: await zoomFilm(zoom, scratch) };
 }
 
 async function encodeFilm(
@@ -138,23 +153,34 @@ const VARIANTS: readonly (readonly [name: string, change: MotionRequest])[] = [
   ["seeds that go on", { seedBehavior: "iter" }],
 ];
 
+async function zoomFilm([keys, tweens]: FilmCases["zoom"], scratch: string): Promise<ZoomResult> {
+  const prompts = ["a red apple on a blue background", "a blue background"];
+  const request = { operation: "zoom", prompts, keys, tweens, ratio: RATIO, seed: 3 } as const;
+  const frames = await framesOf(request, scratch);
+  const pairs = frames.slice(1).map((frame, i) => [frames[i]!, frame] as const);
+  const scales = pairs.map(([before, after]) => measuredScale(before, after) / RATIO ** (1 / tweens) - 1);
+  const steps = pairs.map(([before, after]) => meanDifference(before, after));
+  const atKeys = steps.flatMap((step, i) => ((i + 1) % tweens < 2 && i > 0 ? [[step, i] as const] : []));
+  const around = (i: number) => median(steps.slice(Math.max(0, i - AROUND), i + AROUND + 1));
+  return {
+    worstScale: Math.max(...scales.map(Math.abs)),
+    jump: Math.max(...atKeys.map(([step]) => step)) / median(steps),
+    localJump: Math.max(...atKeys.map(([step, i]) => step / around(i))),
+  };
+}
+
+const RATIO = 1.5;
+/** Frames to each side that a jump is compared with: things shrink, and so do the differences. */
+const AROUND = 12;
+
 async function animation(name: string, motion: MotionRequest, scratch: string): Promise<AnimationResult> {
-  const folder = await mkdtemp(join(scratch, "film-"));
-  await using model = await Kandinsky3.load();
-  const film = { file: "film.webm", frameRate: 24 };
-  const place: FilmPlace = { folder, film, info: model.info, loras: [], open: openLocalFile };
   const request = {
     operation: "animate",
     prompts: "a red apple on a blue background",
     seed: 7,
     motion,
   } as const;
-  const job = await beginFilm(request, place, false);
-  const frames: Picture[] = [];
-  for await (const event of runFilm(model, job, { open: openLocalFile })) {
-    if (event.type === "frame") frames.push(await decodePicture(await openLocalFile(event.file)));
-  }
-  await rm(folder, { recursive: true, force: true });
+  const frames = await framesOf(request, scratch);
   const plan = planAnimation(resolveMotion(motion), parsePrompts(request.prompts), request.seed);
   const flicker = frames
     .slice(1)
@@ -167,4 +193,19 @@ async function animation(name: string, motion: MotionRequest, scratch: string): 
     drift: drift.reduce((sum, value) => sum + value, 0) / drift.length,
     lastDrift: drift.at(-1)!,
   };
+}
+
+/** Makes a film by nano and returns its frames. */
+async function framesOf(request: FilmRequest, scratch: string): Promise<Picture[]> {
+  const folder = await mkdtemp(join(scratch, "film-"));
+  await using model = await Kandinsky3.load();
+  const film = { file: "film.webm", frameRate: 24 };
+  const place: FilmPlace = { folder, film, info: model.info, loras: [], open: openLocalFile };
+  const job = await beginFilm(request, place, false);
+  const frames: Picture[] = [];
+  for await (const event of runFilm(model, job, { open: openLocalFile })) {
+    if (event.type === "frame") frames.push(await decodePicture(await openLocalFile(event.file)));
+  }
+  await rm(folder, { recursive: true, force: true });
+  return frames;
 }

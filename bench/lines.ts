@@ -56,7 +56,7 @@ const LINES: { readonly [G in GroupName]: Lines<G> } = {
     ...failureLine(failure),
   ],
   scaling: scalingLines,
-  films: ({ encode, side, warpSeconds, animations }) => [
+  films: ({ encode, side, warpSeconds, animations, zoom }) => [
     `Films, ${side}x${side}`,
     ...encode.map(
       ({ format, frames, framesPerSecond, residentBytes }) =>
@@ -67,6 +67,7 @@ const LINES: { readonly [G in GroupName]: Lines<G> } = {
       ({ name, flicker, worstFlicker, drift, lastDrift }) =>
         `  nano, ${name}: difference after motion ${flicker.toFixed(2)} of 255 (worst ${worstFlicker.toFixed(2)}), colour drift ${drift.toFixed(2)} (last ${lastDrift.toFixed(2)})`,
     ),
+    `  nano, zoom: measured scale within ${(100 * zoom.worstScale).toFixed(2)} % of the one asked for; at key frames ${zoom.jump.toFixed(2)} of the median difference, ${zoom.localJump.toFixed(2)} of that around`,
   ],
   train: trainLines,
 };

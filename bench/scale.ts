@@ -71,7 +71,7 @@ export function fullScale(large: boolean): Scale {
     sums: { bytes: [4, 12, 16, 18, 20, 22, 24, 26].map((power) => 2 ** power), repeats: 20 },
     full: { side: 512, steps: 25 },
     coldRuns: 5,
-    films: { side: 512, lengths: [10, 1000], animated: 96 },
+    films: { side: 512, lengths: [10, 1000], animated: 96, zoom: [4, 24] },
   };
 }
 
@@ -104,7 +104,7 @@ export function smokeScale(): Scale {
     sums: { bytes: [16, 2 ** 16, 2 ** 22], repeats: 2 },
     full: { side: 64, steps: 2 },
     coldRuns: 1,
-    films: { side: 64, lengths: [2, 4], animated: 3 },
+    films: { side: 64, lengths: [2, 4], animated: 3, zoom: [2, 4] },
   };
 }
 

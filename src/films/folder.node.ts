@@ -138,8 +138,9 @@ function isAlive(pid: number): boolean {
   try {
     kill(pid, 0);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    // A process of somebody else answers that it may not be asked.
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
   }
 }
 

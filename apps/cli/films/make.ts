@@ -129,6 +129,9 @@ async function tell(
       } else if (event.type === "frame") {
         done = Math.max(done, event.frame + 1);
         update(t.frame(done, total));
+      } else if (event.type === "preview") {
+        if (!said.has(event.file)) progress.say(t.preview(event.file));
+        said.add(event.file);
       } else if (event.type === "film") {
         progress.clear();
         if (!json) print(context, event.file);

@@ -99,6 +99,7 @@ export const en = {
     drawing: (frame: number) => `drawing frame ${frame}`,
     frame: (done: number, total: number) => `frame ${done} of ${total}`,
     resumed: (done: number, total: number) => `going on: ${done} of ${total} frames are done`,
+    preview: (file: string) => `a preview of what is there so far: ${file}`,
     unknownKeys: (file: string, keys: string) => `${file} has keys that nobody knows: ${keys}`,
     unusedKeys: (file: string, keys: string) => `these keys of ${file} are not used: ${keys}`,
   },

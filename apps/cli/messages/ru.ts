@@ -105,6 +105,7 @@ export const ru: Messages = {
     drawing: (frame) => `рисую кадр ${frame}`,
     frame: (done, total) => `кадр ${done} из ${total}`,
     resumed: (done, total) => `продолжаю: готово кадров ${done} из ${total}`,
+    preview: (file) => `как выглядит готовое: ${file}`,
     unknownKeys: (file, keys) => `в ${file} есть никому не известные ключи: ${keys}`,
     unusedKeys: (file, keys) => `эти ключи из ${file} не используются: ${keys}`,
   },
