@@ -94,6 +94,8 @@ export interface Trainer {
 /** Puts a state into an engine and loads the optimiser. The engine stays the caller's. */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   const { engine, optimizer, trained, state: start } = options;
+  // Names alone: the values are in the engine now, and the caller may let go of them.
+  const known = new Set(start.parameters.keys());
   const shapes = trainedShapes(trained, start.parameters);
   const buffers = await holdState(engine, shapes, optimizer, start);
   const load = (name: string, graph: Graph) => loadGraph(engine, name, graph);
@@ -126,7 +128,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       return samples;
     },
     async prepare(name, graph) {
-      const loaded = await loadStep(engine, name, graph, shapes, start.parameters);
+      const loaded = await loadStep(engine, name, graph, shapes, known);
       const program = { release: () => loaded.program.release() };
       programs.set(program, loaded);
       return program;
@@ -210,7 +212,7 @@ async function loadStep(
   name: string,
   graph: Graph,
   shapes: readonly ParameterShape[],
-  known: ReadonlyMap<string, Tensor>,
+  known: ReadonlySet<string>,
 ): Promise<LoadedStep> {
   const parameters = parametersOf(graph);
   const missing = parameters.filter((parameter) => !known.has(parameter.name));
