@@ -22,6 +22,7 @@ import {
   planStages,
   type StageNeed,
 } from "./plan.ts";
+import { PART_BYTES } from "./t5-runner.node.ts";
 import { coverMap } from "./windows.ts";
 
 /** What the caller allows. */
@@ -130,7 +131,9 @@ const FORMS: {
   readonly [P in PartName]: (cost: StageReport, stored: string, cells: number) => readonly Form[];
 } = {
   text_encoder: ({ activationBytes, storedBytes, widenedBytes }, dtype) => {
-    const privateBytes = activationBytes + ONCE_SHARE * widenedBytes;
+    // The product lays out rounded matrices while it is loaded, in memory of its own.
+    const laidOut = ROUNDED.has(dtype) ? Math.min(PART_BYTES, storedBytes) : 0;
+    const privateBytes = activationBytes + ONCE_SHARE * widenedBytes + laidOut;
     return [{ precision: "stored", dtype, weightBytes: storedBytes, privateBytes, idleBytes: 0 }];
   },
   unet: ({ activationBytes, weightBytes, storedBytes, roundedBytes, widenedBytes }, dtype) => {
@@ -164,8 +167,10 @@ function partOf({ text, unet, movq }: OpenedModel, name: PartName) {
 /** The type that holds most bytes of a part. */
 function storedType({ entries }: BoundPart): string {
   const bytes = new Map<string, number>();
-  for (const { dtype, byteLength } of entries.values())
-    bytes.set(dtype, (bytes.get(dtype) ?? 0) + byteLength);
+  for (const { dtype, byteLength, quantized } of entries.values()) {
+    const type = quantized === undefined ? dtype : `int${quantized.form.bits}`;
+    bytes.set(type, (bytes.get(type) ?? 0) + byteLength);
+  }
   return [...bytes].reduce((a, b) => (b[1] > a[1] ? b : a))[0];
 }
 

@@ -14,6 +14,7 @@ import { PackStore, packedBytes } from "./packing.node.ts";
 import { passesFor } from "./passes.node.ts";
 import type { Precision } from "./plan.ts";
 import { type JobPlan, planJob, sizedJob } from "./plan-job.node.ts";
+import { quantizeModel, uniformPlan, WEIGHT_PARTS } from "./quantize.node.ts";
 import { UNetRunner } from "./unet-runner.node.ts";
 
 const REQUEST = { prompt: "two red apples", seed: 7, steps: 1, count: 2 } as const;
@@ -116,4 +117,23 @@ test("UNetRunner gives equal results with weights as stored, and without its pro
   expect(again).toEqual(wide);
   for (const seen of await results("stored", false)) expect(seen).toEqual(wide);
   expect(await packedBytes(root)).toBeGreaterThan(100e6);
+});
+
+test("planJob: what a file has rounded is planned for as it is, in its fewer bytes", async () => {
+  const root = await mkdtemp(join(tmpdir(), "kandinsky-plan-"));
+  onTestFinished(() => rm(root, { recursive: true, force: true }));
+  const folder = join(root, "int8");
+  const nano = await openModel(EMBEDDED_MODEL);
+  const plans = new Map(WEIGHT_PARTS.map((name) => [name, uniformPlan(nano, name, "int8")]));
+  await quantizeModel(nano, folder, plans);
+  const model = await openModel(folder);
+  await using kandinsky = await Kandinsky3.load({ model: folder });
+  const job = sizedJob(model, await kandinsky.resolve(REQUEST));
+  const [encode, , step] = (await planJob(model, job, { bytes: PLENTY })).stages;
+  expect([encode!.dtype, step!.dtype]).toEqual(["int8", "int8"]);
+  const plain = (await nanoPlan(PLENTY)).stages[2]!;
+  expect(plain.dtype).toBe("float32");
+  // 8 bits and a scale for 32 weights, beside 32 bits; biases and what is too small stay wide.
+  expect(step!.weightBytes / plain.weightBytes).toBeGreaterThan(8.5 / 32);
+  expect(step!.weightBytes / plain.weightBytes).toBeLessThan(0.3);
 });

@@ -12,7 +12,7 @@ import { ResidentPrograms } from "./resident.node.ts";
 import { encoderInputs, type TextPlan } from "./text.ts";
 
 /** Widened weights of one part of the encoder may take this much memory. */
-const PART_BYTES = 2e9;
+export const PART_BYTES = 2e9;
 
 /** How an encoder goes through memory. */
 export interface EncodeOptions {
