@@ -51,6 +51,8 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "pipelines",
     "checkpoint",
     "models",
+    "nn",
+    "tokenizer",
     "diffusion",
     "passes",
     "runtime",

@@ -1,14 +1,13 @@
 import { z } from "zod";
 import { KandinskyError } from "../base/mod.ts";
+import { LANGUAGES } from "../scenes/mod.ts";
 
 const positive = z.number().positive();
 const count = z.int().positive();
 const share = z.number().min(0).max(1);
 
-const STAGE = z.strictObject({
+const STAGE = {
   name: z.string().regex(/^[\w.-]+$/),
-  /** Pixels; every batch has one of these sizes. */
-  sizes: z.array(z.strictObject({ width: count, height: count })).min(1),
   /** Samples of one update. */
   batch: count,
   /** Parts that a batch is worked in, one after the other, where it does not fit into memory. */
@@ -20,6 +19,18 @@ const STAGE = z.strictObject({
   warmUp: z.int().min(0).default(0),
   /** Part of the rate that is left at the end; it falls along a cosine. */
   finalShare: share.default(0.1),
+};
+
+const PICTURE_STAGE = z.strictObject({
+  ...STAGE,
+  /** Pixels; every batch has one of these sizes. */
+  sizes: z.array(z.strictObject({ width: count, height: count })).min(1),
+});
+
+const TEXT_STAGE = z.strictObject({
+  ...STAGE,
+  /** Blocks of the encoder that run; without any it is a bag of pieces, which learns the words fast. */
+  blocks: z.int().min(0),
 });
 
 const SCENES = z.strictObject({
@@ -48,21 +59,11 @@ const SHEETS = z.strictObject({
   seed: z.int().min(0).default(0),
 });
 
-const RUN = z.strictObject({
-  kind: z.literal("diffusion"),
-  /** Model folder: frozen text encoder and autoencoder, schedule, configuration of the U-Net. */
-  model: z.string().min(1),
-  /** Where the U-Net begins: anew, or with the weights of `model`. */
-  start: z.enum(["fresh", "model"]),
+const DATA = z.discriminatedUnion("kind", [SCENES, FILES]);
+
+/** What every kind of run has. */
+const COMMON = {
   seed: z.int().min(0).default(0),
-  data: z.discriminatedUnion("kind", [SCENES, FILES]),
-  /** Tokens that every caption is cut or padded to. */
-  tokens: z.int().min(2).max(128).default(32),
-  stages: z.array(STAGE).min(1),
-  /** Part of the captions that are left out, so that guidance has something to guide away from. */
-  dropout: share.default(0.1),
-  /** Limit of min-SNR weights; all timesteps count the same without. */
-  minSnr: positive.optional(),
   optimizer: z
     .strictObject({
       betas: z.tuple([share, share]).default([0.9, 0.99]),
@@ -71,7 +72,7 @@ const RUN = z.strictObject({
       clip: positive.default(1),
     })
     .prefault({}),
-  /** Half-lives of the averages of the weights, in samples; the first is what is drawn with and exported. */
+  /** Half-lives of the averages of the weights, in samples; the first is what is measured, drawn with and exported. */
   halfLives: z.array(positive).min(1),
   checkpoints: z.strictObject({
     /** Samples between two checkpoints. */
@@ -79,8 +80,46 @@ const RUN = z.strictObject({
     /** How many of the last are kept, besides the best. */
     keep: count.default(2),
   }),
+};
+
+/** Tokens that every caption is cut or padded to. */
+const tokens = z.int().min(2).max(128).default(32);
+
+const DIFFUSION = z.strictObject({
+  kind: z.literal("diffusion"),
+  ...COMMON,
+  /** Model folder: frozen text encoder and autoencoder, schedule, configuration of the U-Net. */
+  model: z.string().min(1),
+  /** Where the U-Net begins: anew, or with the weights of `model`. */
+  start: z.enum(["fresh", "model"]),
+  data: DATA,
+  tokens,
+  stages: z.array(PICTURE_STAGE).min(1),
+  /** Part of the captions that are left out, so that guidance has something to guide away from. */
+  dropout: share.default(0.1),
+  /** Limit of min-SNR weights; all timesteps count the same without. */
+  minSnr: positive.optional(),
   sheets: SHEETS.optional(),
 });
+
+const TEXT_ENCODER = z.strictObject({
+  kind: z.literal("text-encoder"),
+  ...COMMON,
+  /** Model folder: tokenizer, configuration of the text encoder, and the parts that stay as they are. */
+  model: z.string().min(1),
+  /** Codes of the subjects; all of the list unless given. */
+  subjects: z.array(z.string()).min(1).optional(),
+  /** How often each language is drawn; as nano's pictures are captioned unless given. */
+  languages: z.partialRecord(z.enum(LANGUAGES), z.number().min(0)).optional(),
+  tokens,
+  stages: z.array(TEXT_STAGE).min(1),
+  /** Pulls the captions of one scene together: weight beside the heads, and what similarities are divided by. */
+  contrast: z
+    .strictObject({ weight: z.number().min(0).default(0.5), temperature: positive.default(0.1) })
+    .prefault({}),
+});
+
+const RUN = z.discriminatedUnion("kind", [DIFFUSION, TEXT_ENCODER]);
 
 /** A training run as it is written down: what has a default may be left out. */
 export type RunInput = z.input<typeof RUN>;
@@ -88,8 +127,20 @@ export type RunInput = z.input<typeof RUN>;
 /** A training run with every default filled in. */
 export type RunConfig = z.output<typeof RUN>;
 
-/** One part of a run with its own sizes, batch and learning rate. */
+/** What can be trained. */
+export type RunKind = RunConfig["kind"];
+
+/** The config of one kind of run. */
+export type RunOf<K extends RunKind> = Extract<RunConfig, { kind: K }>;
+
+/** One part of a run with its own batch and learning rate, and sizes where it learns from pictures. */
 export type Stage = RunConfig["stages"][number];
+
+/** The sizes of a stage in pixels, as people write them; undefined where it has no pictures. */
+export function sizesOf(stage: Stage): string | undefined {
+  if (!("sizes" in stage)) return undefined;
+  return stage.sizes.map(({ width, height }) => `${width}x${height}`).join(", ");
+}
 
 /** Gives a config its type in the file that holds it. */
 export function defineRun(input: RunInput): RunInput {
@@ -110,23 +161,29 @@ export function parseRun(input: unknown, where: string): RunConfig {
       seen: message,
     });
   }
-  for (const [i, { name, batch, parts }] of result.data.stages.entries()) {
-    if (batch % parts === 0) continue;
+  const { kind, stages } = result.data;
+  for (const [i, { name, batch, parts }] of stages.entries()) {
+    const equal = parts * ROWS_TOGETHER[kind];
+    if (batch % equal === 0) continue;
     throw new KandinskyError("option_invalid", {
       what: "the training config has a mistake",
       where: `${where}, stages.${i}.parts (${name})`,
       seen: `a batch of ${batch} in ${parts} parts`,
-      wanted: "equal parts",
+      wanted: equal === parts ? "equal parts" : "equal parts of pairs",
     });
   }
   return result.data;
 }
 
+/** Samples that cannot be parted: captions come in pairs of one scene. */
+const ROWS_TOGETHER: Readonly<Record<RunKind, number>> = { diffusion: 1, "text-encoder": 2 };
+
 /** What a checkpoint must agree on with the run that goes on from it; how often to save or draw may change. */
 export function essentials(config: RunConfig): Readonly<Record<string, unknown>> {
-  const { checkpoints: _, sheets: __, ...rest } = config;
-  return rest;
+  return Object.fromEntries(Object.entries(config).filter(([key]) => !FREE.includes(key)));
 }
+
+const FREE: readonly string[] = ["checkpoints", "sheets"];
 
 /** The place of the first difference between two values, as a path; undefined where they are equal. */
 export function firstDifference(a: unknown, b: unknown, path = ""): string | undefined {

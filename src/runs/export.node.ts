@@ -6,38 +6,61 @@ import { cast, type Tensor } from "../tensor/mod.ts";
 import { NULL_EMBEDDING } from "../train/mod.ts";
 import { writeNullEmbedding } from "./weights.node.ts";
 
-/** The parts of a model folder that come along unchanged, and its small files. */
-const TAKEN = ["text_encoder", "tokenizer", "movq", "scheduler", "model_index.json", PREVIEW_FILE];
+/** What a model folder holds. */
+const TAKEN = [
+  "text_encoder",
+  "tokenizer",
+  "unet",
+  "movq",
+  "scheduler",
+  "model_index.json",
+  PREVIEW_FILE,
+  `${NULL_EMBEDDING}.safetensors`,
+];
+
+/** A part of a model with weights of its own. */
+export interface NewPart {
+  readonly part: keyof typeof WEIGHTS;
+  readonly weights: ReadonlyMap<string, Tensor>;
+  /** Small files that come in the place of the model's, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** The learned embedding of no text, where it was trained. */
+  readonly nullEmbedding?: Tensor | undefined;
+}
 
 /**
- * Writes a model folder that `generate` loads: the parts of `model` as they are (linked where the disk allows it), with
- * these weights as the U-Net, in float16. A folder of that name is replaced when the new one is whole.
+ * Writes a model folder that `generate` loads: everything of `model` as it is (linked where the disk allows it) but one
+ * part, whose weights are these in float16. A folder of that name is replaced when the new one is whole.
  */
-export async function exportModel(
-  model: OpenedModel,
-  weights: ReadonlyMap<string, Tensor>,
-  target: string,
-): Promise<void> {
+export async function exportModel(model: OpenedModel, changed: NewPart, target: string): Promise<void> {
+  const { part, weights, files = {}, nullEmbedding } = changed;
   const beside = (word: string) => join(dirname(target), `.${basename(target)}.${word}`);
   const [temporary, before] = [beside("tmp"), beside("before")];
   await rm(temporary, { recursive: true, force: true });
-  await mkdir(join(temporary, "unet"), { recursive: true });
+  await mkdir(join(temporary, part), { recursive: true });
   const { root } = model.folder;
-  for (const name of TAKEN) await take(join(root, name), join(temporary, name));
-  await take(join(root, "unet", "config.json"), join(temporary, "unet", "config.json"));
-  const tensors = [...weights].flatMap(([name, value]) =>
-    name === NULL_EMBEDDING ? [] : [{ name, tensor: cast(value, "float16") }],
-  );
-  const none = weights.get(NULL_EMBEDDING);
-  if (none !== undefined) await writeNullEmbedding(temporary, none);
-  await writeSafetensors(join(temporary, "unet", WEIGHTS), tensors, { format: "pt" });
+  const kept = TAKEN.filter((name) => name !== part && files[name] === undefined);
+  for (const name of kept) {
+    if (name.startsWith(NULL_EMBEDDING) && nullEmbedding !== undefined) continue;
+    await take(join(root, name), join(temporary, name));
+  }
+  await take(join(root, part, "config.json"), join(temporary, part, "config.json"));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(temporary, name), text);
+  const tensors = [...weights].map(([name, value]) => ({ name, tensor: cast(value, "float16") }));
+  if (nullEmbedding !== undefined) await writeNullEmbedding(temporary, nullEmbedding);
+  await writeSafetensors(join(temporary, part, WEIGHTS[part]), tensors, { format: "pt" });
   await rm(before, { recursive: true, force: true });
   await rename(target, before).catch(ignoreMissing);
   await rename(temporary, target);
   await rm(before, { recursive: true, force: true });
 }
 
-const WEIGHTS = "diffusion_pytorch_model.safetensors";
+/** The names that diffusers and transformers look for. */
+const WEIGHTS = {
+  text_encoder: "model.safetensors",
+  unet: "diffusion_pytorch_model.safetensors",
+  movq: "diffusion_pytorch_model.safetensors",
+} as const;
 
 /** A file or a folder, under another name. What is not there is left out. */
 async function take(from: string, to: string): Promise<void> {

@@ -3,6 +3,7 @@ import type { ParameterShape } from "../graph/mod.ts";
 import { foldIn, type Key, normal } from "../random/mod.ts";
 import { float32, type Tensor } from "../tensor/mod.ts";
 
+/** Fresh values of parameters of some names. */
 interface Rule {
   readonly names: RegExp;
   readonly make: (shape: readonly number[], key: Key) => Tensor<"float32">;
@@ -12,19 +13,40 @@ interface Rule {
  * What fresh weights of a U-Net are, by name; the first that fits. Conditional norms begin as plain ones (BigGAN-deep
  * blocks of Kandinsky 3), and the last convolution with 0, so that the first prediction is 0 whatever the noise.
  */
-const RULES: readonly Rule[] = [
+const UNET: readonly Rule[] = [
   { names: /context_mlp\.\d+\.(weight|bias)$/, make: (shape) => filled(shape, 0) },
   { names: /^conv_out\.weight$/, make: (shape) => filled(shape, 0) },
   { names: /(bias|^null_embedding)$/, make: (shape) => filled(shape, 0) },
   { names: /norm\w*\.weight$/, make: (shape) => filled(shape, 1) },
-  { names: /weight$/, make: scaled },
+  { names: /weight$/, make: scaled(3) },
 ];
 
-/** Fresh values of the parameters of a U-Net and its text projection; the same for the same key. */
-export function initialUNet(parameters: readonly ParameterShape[], key: Key): Map<string, Tensor> {
+/**
+ * Of a T5 encoder. Scores are not divided by the root of the head's size, so queries are that much smaller, for
+ * heads of 64 (as in Mesh-TensorFlow's T5). What blocks add begins small: the encoder starts as the bag of pieces that it was
+ * taught as before. A table of deviation 1 moves too slowly to learn words.
+ */
+const T5: readonly Rule[] = [
+  { names: /^shared\.weight$/, make: deviating(0.2) },
+  { names: /norm\.weight$/, make: (shape) => filled(shape, 1) },
+  { names: /bias$/, make: (shape) => filled(shape, 0) },
+  { names: /relative_attention_bias\.weight$/, make: (shape) => filled(shape, 0) },
+  { names: /SelfAttention\.q\.weight$/, make: scaled(64) },
+  { names: /(SelfAttention\.o|wo)\.weight$/, make: scaled(1000) },
+  { names: /weight$/, make: scaled(1) },
+];
+
+const RULES = { unet: UNET, text_encoder: T5 } as const;
+
+/** Fresh values of the parameters of a part of a model; the same for the same key. */
+export function initialWeights(
+  part: keyof typeof RULES,
+  parameters: readonly ParameterShape[],
+  key: Key,
+): Map<string, Tensor> {
   return new Map(
     parameters.map(({ name, shape }, i) => {
-      const rule = RULES.find(({ names }) => names.test(name));
+      const rule = RULES[part].find(({ names }) => names.test(name));
       if (rule === undefined) throw new RangeError(`no rule for the first value of ${name}`);
       return [name, rule.make(shape, foldIn(key, i))];
     }),
@@ -35,12 +57,15 @@ function filled(shape: readonly number[], value: number): Tensor<"float32"> {
   return float32(shape, new Float32Array(product(shape)).fill(value));
 }
 
-/** Normal with the deviation of PyTorch's layers, 1/sqrt(3 fan-in). */
-function scaled(shape: readonly number[], key: Key): Tensor<"float32"> {
-  const deviation = 1 / Math.sqrt(3 * product(shape.slice(1)));
-  const drawn = normal(key, shape);
-  return float32(
-    shape,
-    drawn.data.map((x) => x * deviation),
-  );
+function deviating(deviation: number): Rule["make"] {
+  return (shape, key) =>
+    float32(
+      shape,
+      normal(key, shape).data.map((x) => x * deviation),
+    );
+}
+
+/** Normal with the variance 1/(divisor fan-in); 3 is what PyTorch's layers have. */
+function scaled(divisor: number): Rule["make"] {
+  return (shape, key) => deviating(1 / Math.sqrt(divisor * product(shape.slice(1))))(shape, key);
 }

@@ -45,15 +45,12 @@ export async function loadRun(path: string): Promise<RunConfig> {
 }
 
 function withFolders(config: RunConfig, base: string): RunConfig {
+  const model = resolve(base, config.model);
+  if (!("data" in config)) return { ...config, model };
   const { data } = config;
-  return {
-    ...config,
-    model: resolve(base, config.model),
-    data:
-      data.kind === "files"
-        ? { ...data, paths: data.paths.map((path) => resolve(base, path)) }
-        : data.folder === undefined
-          ? data
-          : { ...data, folder: resolve(base, data.folder) },
-  };
+  if (data.kind === "files") {
+    return { ...config, model, data: { ...data, paths: data.paths.map((path) => resolve(base, path)) } };
+  }
+  const { folder } = data;
+  return { ...config, model, data: folder === undefined ? data : { ...data, folder: resolve(base, folder) } };
 }

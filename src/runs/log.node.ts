@@ -1,16 +1,24 @@
 import { appendFile, readFile, truncate } from "node:fs/promises";
 import { join } from "node:path";
 
+/** Numbers by name. */
+export type Figures = Readonly<Record<string, number>>;
+
 /** One line of the log: an update of the run. */
 export interface StepRecord {
   readonly update: number;
   readonly samples: number;
   readonly stage: string;
-  readonly width: number;
-  readonly height: number;
   readonly loss: number;
-  /** Mean loss of the timesteps 0-99, 100-199 and so on of this batch; null where it had none. */
-  readonly deciles: readonly (number | null)[];
+  /** Of the pictures, where it learns from pictures. */
+  readonly width?: number;
+  readonly height?: number;
+  /** In diffusion: mean loss of the timesteps 0-99, 100-199 and so on of this batch; null where it had none. */
+  readonly deciles?: readonly (number | null)[];
+  /** What else this batch said, by name. */
+  readonly figures?: Figures;
+  /** What the averaged weights make of samples kept apart, by name, where they were asked. */
+  readonly measured?: Figures;
   readonly learningRate: number;
   readonly gradientNorm: number;
   readonly samplesPerSecond: number;

@@ -1,4 +1,4 @@
-export { defineRun, parseRun, type RunConfig, type RunInput, type Stage } from "./config.ts";
+export { defineRun, parseRun, type RunConfig, type RunInput, type Stage, sizesOf } from "./config.ts";
 export { loadRun } from "./load.node.ts";
 export type { StepRecord } from "./log.node.ts";
 export { totalUpdates, updatesOf } from "./place.ts";

@@ -18,6 +18,15 @@ interface Curve {
   readonly read: (record: StepRecord) => number | null;
 }
 
+/** Curves of the numbers that not every kind of run has. */
+function figureCurves(records: readonly StepRecord[], from: "figures" | "measured", before: string): Curve[] {
+  const names = new Set(records.flatMap((record) => Object.keys(record[from] ?? {})));
+  return [...names].map((name) => ({
+    title: before + name,
+    read: (record) => record[from]?.[name] ?? null,
+  }));
+}
+
 const CURVES: readonly Curve[] = [
   { title: "loss", read: ({ loss }) => loss },
   { title: "gradient norm", read: ({ gradientNorm }) => gradientNorm },
@@ -25,7 +34,7 @@ const CURVES: readonly Curve[] = [
   { title: "samples per second", read: ({ samplesPerSecond }) => samplesPerSecond },
   ...Array.from({ length: 10 }, (_, i) => ({
     title: `loss, timesteps ${i}00 to ${i}99`,
-    read: ({ deciles }: StepRecord) => deciles[i] ?? null,
+    read: ({ deciles }: StepRecord) => deciles?.[i] ?? null,
   })),
 ];
 
@@ -38,7 +47,7 @@ export function runPage({ title, records, updates, sheets }: PageContent): strin
       : [
           `update ${last.update} of ${updates}`,
           `${last.samples} samples`,
-          `stage ${last.stage}, ${last.width}x${last.height}`,
+          `stage ${last.stage}${last.width === undefined ? "" : `, ${last.width}x${last.height}`}`,
           `${last.samplesPerSecond.toFixed(1)} samples/s`,
           `waited for data ${(100 * last.waiting).toFixed(1)} % of the time`,
         ];
@@ -61,7 +70,9 @@ img { display: block; image-rendering: pixelated; margin: 0 0 1rem; max-width: 1
 <h1>${escaped(title)}</h1>
 <p>${figures.map(escaped).join(" · ")}</p>
 <main>
-${CURVES.map((curve) => curveOf(curve, records)).join("\n")}
+${[...CURVES, ...figureCurves(records, "figures", ""), ...figureCurves(records, "measured", "kept apart: ")]
+  .map((curve) => curveOf(curve, records))
+  .join("\n")}
 </main>
 <h2>Sheets</h2>
 ${sheets.map(({ file, update }) => `<figure><figcaption>update ${update}</figcaption><img src="${encodeURI(file)}" alt="samples after update ${update}"></figure>`).join("\n")}

@@ -3,30 +3,18 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { KandinskyError } from "../base/mod.ts";
 import type { Skipped } from "../data/mod.ts";
-import { scheduleOf } from "../diffusion/mod.ts";
-import { type OpenedModel, openModel, PackStore, passesFor } from "../pipelines/mod.ts";
-import { foldIn, type Key, keyOf } from "../random/mod.ts";
+import { openModel } from "../pipelines/mod.ts";
+import { keyOf } from "../random/mod.ts";
 import { startEngine } from "../runtime/mod.ts";
-import { concatRows, row, type Tensor, tensor } from "../tensor/mod.ts";
-import {
-  decaysMatrices,
-  diffusionBatch,
-  diffusionGraph,
-  type Objective,
-  openTrainer,
-  type Trainer,
-  type TrainingProgram,
-} from "../train/mod.ts";
+import { decaysMatrices, openTrainer, type Trainer } from "../train/mod.ts";
 import { type FoundCheckpoint, hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.node.ts";
 import { essentials, type RunConfig, type Stage } from "./config.ts";
-import { exportModel, replaceFile } from "./export.node.ts";
-import { type Frozen, openFrozen } from "./frozen.node.ts";
-import { appendRecord, cutRecords, decilesOf, readRecords, type StepRecord } from "./log.node.ts";
+import { replaceFile } from "./export.node.ts";
+import { openLearner } from "./kinds.node.ts";
+import type { Learner, OpenStage } from "./learner.ts";
+import { appendRecord, cutRecords, readRecords, type StepRecord } from "./log.node.ts";
 import { runPage } from "./page.ts";
-import { type Place, placeOf, samplesBefore, totalUpdates } from "./place.ts";
-import { drawSheet } from "./sheet.node.ts";
-import { openSource, type Source } from "./source.node.ts";
-import { firstWeights } from "./weights.node.ts";
+import { placeOf, samplesBefore, totalUpdates } from "./place.ts";
 
 export interface RunOptions {
   /** Everything of the run lies here: log, checkpoints, sheets, page, model. */
@@ -74,99 +62,90 @@ export async function* runTraining(config: RunConfig, options: RunOptions): Asyn
   await cutRecords(folder, found?.update ?? 0);
   if (found !== undefined) yield { type: "resumed", update: found.update, damaged: found.damaged };
 
-  const key = keyOf(config.seed);
-  await using engine = await startEngine({ device: "cpu", threads });
-  const passes = await passesFor(engine);
-  const workshop = { engine, store: new PackStore(model.folder.root, true, () => {}) };
-  const frozen = openFrozen(workshop, model, config.tokens, passes);
-  const parameters =
-    found?.state.parameters ?? (await firstWeights(model, config.start, foldIn(key, WEIGHTS)));
-  const trainer = await openTrainer({
-    engine,
-    trained: [...parameters.keys()],
-    optimizer: { ...config.optimizer, decays: decaysMatrices, halfLives: config.halfLives },
-    state: found?.state ?? { updates: 0, samples: 0, parameters },
-  });
-
-  const updates = totalUpdates(config.stages);
   const pending: RunEvent[] = [];
-  const run: Running = { config, options, model, key, trainer, frozen, cache: join(folder, "data"), pending };
+  await using engine = await startEngine({ device: "cpu", threads });
+  const learner = await openLearner(config, {
+    engine,
+    model,
+    key: keyOf(config.seed),
+    cache: join(folder, "data"),
+    threads,
+    tell: (event) => pending.push(event),
+  });
+  const { stages, checkpoints } = config;
+  const updates = totalUpdates(stages);
   const began = performance.now();
-  let stage: OpenStage | undefined;
+  let stage: (OpenStage & { readonly index: number }) | undefined;
   let update = found?.update ?? 0;
   let cursor: unknown = found?.cursor;
   let sum = { loss: 0, count: 0 };
   const first = update;
   try {
+    const parameters = found?.state.parameters ?? (await learner.firstWeights());
+    const trainer = await openTrainer({
+      engine,
+      trained: [...parameters.keys()],
+      optimizer: { ...config.optimizer, decays: decaysMatrices, halfLives: config.halfLives },
+      state: found?.state ?? { updates: 0, samples: 0, parameters },
+    });
+    const run: Running = { config, folder, title: model.info.name, learner, trainer };
     if (update === 0) yield* drawn(run, update);
-    for (
-      let place = placeOf(config.stages, update);
-      place !== undefined;
-      place = placeOf(config.stages, update)
-    ) {
+    for (let place = placeOf(stages, update); place !== undefined; place = placeOf(stages, update)) {
       if (signal?.aborted) break;
       if (stage?.index !== place.index) {
         await stage?.close();
-        stage = await openStage(run, place, place.within === 0 ? undefined : cursor);
+        stage = undefined;
+        const opened = await learner.openStage(trainer, place, place.within === 0 ? undefined : cursor);
+        stage = { ...opened, index: place.index };
         yield { type: "stage", stage: place.stage };
       }
-      const { cursor: after, ...step } = await stepOf(run, stage, place, update);
+      const start = performance.now();
+      const { cursor: after, ...step } = await stage.step(update, place.learningRate);
+      const now = performance.now();
       cursor = after;
       update += 1;
       sum = { loss: sum.loss + step.loss, count: sum.count + 1 };
-      const seconds = (performance.now() - began) / 1000;
+      const isSavedAnyway = update === updates || isDue(config, update, checkpoints.every);
+      const measured = isSavedAnyway ? await learner.measure(trainer, place) : undefined;
+      const seconds = (now - began) / 1000;
       const record: StepRecord = {
         update,
-        samples: samplesBefore(config.stages, update),
+        samples: samplesBefore(stages, update),
         stage: place.stage.name,
         ...step,
         learningRate: place.learningRate,
-        waiting: stage.source.waiting().share,
+        samplesPerSecond: place.stage.batch / ((now - start) / 1000),
+        waiting: stage.waiting(),
         seconds,
+        ...(measured === undefined ? {} : { measured }),
       };
       await appendRecord(folder, record);
       yield* pending.splice(0);
       yield { type: "step", record, updates, secondsLeft: ((updates - update) * seconds) / (update - first) };
       const isLast = update === updates || signal?.aborted === true;
-      if (isLast || isDue(config, update, config.checkpoints.every)) {
+      if (isLast || isSavedAnyway) {
         const position = { update, cursor, loss: sum.loss / sum.count };
         sum = { loss: 0, count: 0 };
-        const target = await saveCheckpoint(saved, await trainer.state(), position, config.checkpoints.keep);
+        const target = await saveCheckpoint(saved, await trainer.state(), position, checkpoints.keep);
         yield { type: "checkpoint", folder: target };
       }
-      if (isLast || (config.sheets !== undefined && isDue(config, update, config.sheets.every))) {
-        yield* drawn(run, update);
-      }
+      const sheets = "sheets" in config ? config.sheets : undefined;
+      if (isLast || (sheets !== undefined && isDue(config, update, sheets.every))) yield* drawn(run, update);
     }
   } finally {
     await stage?.close();
-    await frozen.dispose();
+    await learner.close();
   }
   yield { type: "ended", update, updates };
 }
 
-/** Uses of the run's key. */
-const WEIGHTS = 0;
-const DATA = 1;
-const OBJECTIVE = 2;
-
 interface Running {
   readonly config: RunConfig;
-  readonly options: RunOptions;
-  readonly model: OpenedModel;
-  readonly key: Key;
+  readonly folder: string;
+  /** The model's name. */
+  readonly title: string;
+  readonly learner: Learner;
   readonly trainer: Trainer;
-  readonly frozen: Frozen;
-  readonly cache: string;
-  /** Told by the data while it is opened or read. */
-  readonly pending: RunEvent[];
-}
-
-interface OpenStage {
-  readonly index: number;
-  readonly source: Source;
-  programFor(width: number, height: number): Promise<TrainingProgram>;
-  close(): Promise<void>;
 }
 
 async function findStart(
@@ -182,99 +161,6 @@ async function findStart(
   });
 }
 
-async function openStage(run: Running, { index, stage }: Place, cursor: unknown): Promise<OpenStage> {
-  const { config, model, key, trainer, cache, pending } = run;
-  const source = await openSource({
-    config,
-    stage,
-    key: foldIn(foldIn(key, DATA), index),
-    cursor,
-    cache,
-    onSkipped: (skipped) => pending.push({ type: "skipped", skipped }),
-    onPrepare: (what) => pending.push({ type: "prepare", what }),
-  });
-  const programs = new Map<string, TrainingProgram>();
-  const { cell, profile } = model.info;
-  return {
-    index,
-    source,
-    async programFor(width, height) {
-      const size = `${width}x${height}`;
-      const known = programs.get(size);
-      if (known !== undefined) return known;
-      const shape = {
-        batch: stage.batch / stage.parts,
-        height: height / cell,
-        width: width / cell,
-        contextLength: config.tokens,
-      };
-      const program = await trainer.prepare(
-        `training at ${size}`,
-        diffusionGraph(model.unet.config, shape, profile),
-      );
-      programs.set(size, program);
-      return program;
-    },
-    async close() {
-      await source.close();
-      for (const program of programs.values()) await program.release();
-    },
-  };
-}
-
-/** One update, and what the log says of it. */
-async function stepOf(run: Running, open: OpenStage, { stage, learningRate }: Place, update: number) {
-  const { config, model, key, trainer, frozen } = run;
-  const began = performance.now();
-  const { pictures, texts, cursor } = await open.source.next();
-  const { width, height } = pictures[0]!;
-  const objective: Objective = {
-    schedule: scheduleOf(model.scheduler),
-    prediction: model.scheduler.prediction,
-    weighting: config.minSnr === undefined ? "even" : { minSnr: config.minSnr },
-    dropout: config.dropout,
-    profile: model.info.profile,
-  };
-  const samples = { latents: await frozen.latentsOf(pictures), ...(await frozen.statesOf(texts)) };
-  const { feeds, times } = diffusionBatch(samples, objective, foldIn(foldIn(key, OBJECTIVE), update));
-  const program = await open.programFor(width, height);
-  const parts = partsOf(feeds, stage.parts);
-  const result = await trainer.step(program, parts, { learningRate, samples: stage.batch });
-  const losses = result.results.flatMap((one) => Array.from(one["losses"]!.data as Float32Array));
-  return {
-    width,
-    height,
-    loss: result.loss,
-    deciles: decilesOf(times, losses, objective.schedule.alphasCumprod.length),
-    gradientNorm: result.gradientNorm,
-    samplesPerSecond: stage.batch / ((performance.now() - began) / 1000),
-    cursor,
-  };
-}
-
-/** The only input with another axis before the batch. */
-const TIMESTEPS = "timesteps";
-
-/** The inputs of a batch in parts of equal size. */
-function partsOf(feeds: Readonly<Record<string, Tensor>>, parts: number): Record<string, Tensor>[] {
-  if (parts === 1) return [{ ...feeds }];
-  return Array.from({ length: parts }, (_, part) =>
-    Object.fromEntries(
-      Object.entries(feeds).map(([name, value]) => {
-        const rows =
-          name === TIMESTEPS
-            ? tensor("float32", value.shape.toReversed(), value.data as Float32Array)
-            : value;
-        const size = rows.shape[0]! / parts;
-        const cut = concatRows(
-          Array.from({ length: size }, (_, i) => row(rows as Tensor<"float32">, part * size + i)),
-        );
-        return [name, name === TIMESTEPS ? tensor("float32", cut.shape.toReversed(), cut.data) : cut];
-      }),
-    ),
-  );
-}
-
 /** Whether an update crosses a multiple of so many samples. */
 function isDue({ stages }: RunConfig, update: number, every: number): boolean {
   const crossed = (n: number) => Math.floor(samplesBefore(stages, n) / every);
@@ -283,27 +169,22 @@ function isDue({ stages }: RunConfig, update: number, every: number): boolean {
 
 /** Exports the averaged weights as a model, draws a sheet with it and renews the page. */
 async function* drawn(
-  { config, options, model, trainer }: Running,
+  { config, folder, title, learner, trainer }: Running,
   update: number,
 ): AsyncGenerator<RunEvent> {
-  const { folder, threads = availableParallelism() } = options;
   const { averages } = await trainer.state();
   const exported = join(folder, "model");
-  await exportModel(model, averages[0]!, exported);
+  await learner.export(trainer, averages[0]!, exported);
   yield { type: "exported", folder: exported };
-  if (config.sheets !== undefined) {
-    const { width, height } =
-      config.stages[placeOf(config.stages, update)?.index ?? config.stages.length - 1]!.sizes[0]!;
-    const file = join(folder, "sheets", `update-${String(update).padStart(9, "0")}.png`);
-    await drawSheet({ sheets: config.sheets, model: exported, width, height, threads, file });
-    yield { type: "sheet", file };
-  }
+  const place = placeOf(config.stages, update) ?? placeOf(config.stages, update - 1)!;
+  const file = join(folder, "sheets", `update-${String(update).padStart(9, "0")}.png`);
+  if (await learner.drawSheet(exported, place, file)) yield { type: "sheet", file };
   const sheets = (await readdir(join(folder, "sheets")))
     .filter((name) => name.endsWith(".png"))
     .sort()
     .reverse();
   const page = runPage({
-    title: `Training ${model.info.name}`,
+    title: `Training ${title}`,
     records: await readRecords(folder),
     updates: totalUpdates(config.stages),
     sheets: sheets.map((name) => ({ file: `sheets/${name}`, update: Number(name.match(/\d+/)![0]) })),

@@ -2,10 +2,12 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Kandinsky3 } from "../pipelines/mod.ts";
+import { readTensorAsFloat32 } from "../checkpoint/mod.ts";
+import { Kandinsky3, openModel } from "../pipelines/mod.ts";
+import { ALL_LANGUAGES } from "../scenes/mod.ts";
 import { readRecords } from "./log.node.ts";
 import { type RunConfig, type RunEvent, runTraining } from "./mod.ts";
-import { tinyRun, writePictures, writeTinyModel } from "./test-support.ts";
+import { tinyRun, tinyTextRun, writePictures, writeTinyModel } from "./test-support.ts";
 
 let root: string;
 beforeAll(async () => {
@@ -71,6 +73,31 @@ test(
     expect(page.match(/<img/g)!.length).toBe(2);
     await using model = await Kandinsky3.load({ model: join(folder, "model"), threads: 1 });
     const request = { prompt: "a cat", width: 128, height: 64, steps: 1, guidance: 0, seed: 0 };
+    const types: string[] = [];
+    for await (const event of model.generate(request)) types.push(event.type);
+    expect(types).toContain("picture");
+  },
+);
+
+test(
+  "runTraining of a text encoder goes on bit for bit, asks every language, and leaves a model that draws",
+  SLOW,
+  async () => {
+    const config = tinyTextRun(root);
+    const [whole, stopped] = [join(root, "text"), join(root, "text-stopped")];
+    await runAll(config, whole, false);
+    await runAll(config, stopped, false, 3);
+    await runAll(config, stopped, true);
+    expect(await stateOf(stopped)).toBe(await stateOf(whole));
+    const { measured = {} } = (await readRecords(whole)).at(-1)!;
+    expect(Object.keys(measured)).toEqual(expect.arrayContaining(["subject", ...ALL_LANGUAGES]));
+    const { part } = (await openModel(join(whole, "model"))).text;
+    const before = (await openModel(join(root, "model"))).text.part;
+    expect([...part.entries.keys()].sort()).toEqual([...before.entries.keys()].sort());
+    const table = await readTensorAsFloat32(part.entries.get("shared.weight")!);
+    expect(table.data).not.toEqual((await readTensorAsFloat32(before.entries.get("shared.weight")!)).data);
+    await using model = await Kandinsky3.load({ model: join(whole, "model"), threads: 1 });
+    const request = { prompt: "кот", width: 64, height: 64, steps: 1, guidance: 0, seed: 0 };
     const types: string[] = [];
     for await (const event of model.generate(request)) types.push(event.type);
     expect(types).toContain("picture");

@@ -1,9 +1,9 @@
 import { contactSheet, encodePixels, type Picture, saveFile } from "../image/mod.ts";
 import { Kandinsky3 } from "../pipelines/mod.ts";
-import type { RunConfig } from "./config.ts";
+import type { RunOf } from "./config.ts";
 
 export interface SheetRequest {
-  readonly sheets: NonNullable<RunConfig["sheets"]>;
+  readonly sheets: NonNullable<RunOf<"diffusion">["sheets"]>;
   /** Folder of the model to draw with. */
   readonly model: string;
   readonly width: number;

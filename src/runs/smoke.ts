@@ -1,13 +1,13 @@
-import type { RunConfig } from "./config.ts";
+import { parseRun, type RunConfig } from "./config.ts";
 
 /** The same run in seconds: every stage with two updates of two samples, every kind of file written. */
 export function smokeOf(config: RunConfig): RunConfig {
-  return {
+  const small = {
     ...config,
     stages: config.stages.map((stage) => ({ ...stage, batch: 2, parts: 1, samples: 4, warmUp: 0 })),
     checkpoints: { ...config.checkpoints, every: 4 },
-    ...(config.sheets === undefined
-      ? {}
-      : { sheets: { ...config.sheets, every: 4, steps: 2, prompts: config.sheets.prompts.slice(0, 2) } }),
   };
+  if (!("sheets" in config) || config.sheets === undefined) return parseRun(small, "smoke");
+  const prompts = config.sheets.prompts.slice(0, 2);
+  return parseRun({ ...small, sheets: { ...config.sheets, every: 4, steps: 2, prompts } }, "smoke");
 }

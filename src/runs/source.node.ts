@@ -11,7 +11,7 @@ import {
 import type { Picture } from "../image/mod.ts";
 import { foldIn, type Key } from "../random/mod.ts";
 import { NANO_CAPTIONS, NANO_SCENES, openSceneStream, readSubjects, SCENES_CACHE } from "../scenes/mod.ts";
-import type { RunConfig, Stage } from "./config.ts";
+import type { RunOf } from "./config.ts";
 
 /** What one update learns from. */
 export interface SourceBatch {
@@ -30,8 +30,8 @@ export interface Source {
 }
 
 export interface SourceRequest {
-  readonly config: RunConfig;
-  readonly stage: Stage;
+  readonly data: Data;
+  readonly stage: PictureStage;
   readonly key: Key;
   /** What a batch said; undefined at the start of a stage. */
   readonly cursor: unknown;
@@ -41,8 +41,10 @@ export interface SourceRequest {
   readonly onPrepare: (what: string) => void;
 }
 
-type Kind = RunConfig["data"]["kind"];
-type DataOf<K extends Kind> = Extract<RunConfig["data"], { kind: K }>;
+type Data = RunOf<"diffusion">["data"];
+type PictureStage = RunOf<"diffusion">["stages"][number];
+type Kind = Data["kind"];
+type DataOf<K extends Kind> = Extract<Data, { kind: K }>;
 
 /** How each kind of data becomes batches. */
 const SOURCES: { readonly [K in Kind]: (data: DataOf<K>, request: SourceRequest) => Promise<Source> } = {
@@ -52,7 +54,7 @@ const SOURCES: { readonly [K in Kind]: (data: DataOf<K>, request: SourceRequest)
 
 /** Opens the data of a stage at a cursor. Throws what the kind of data throws. */
 export function openSource(request: SourceRequest): Promise<Source> {
-  const { data } = request.config;
+  const { data } = request;
   return SOURCES[data.kind](data as never, request);
 }
 

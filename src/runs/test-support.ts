@@ -6,7 +6,7 @@ import { writeSafetensors } from "../checkpoint/mod.ts";
 import { parseUNetConfig, unetParameters } from "../models/mod.ts";
 import { keyOf } from "../random/mod.ts";
 import { parseRun, type RunConfig } from "./config.ts";
-import { initialUNet } from "./initial.ts";
+import { initialWeights } from "./initial.ts";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 
@@ -21,7 +21,7 @@ export async function writeTinyModel(folder: string): Promise<void> {
   const config = { ...given, block_out_channels: [8, 8], layers_per_block: 2 };
   await mkdir(join(folder, "unet"));
   await writeFile(join(folder, "unet/config.json"), JSON.stringify(config));
-  const weights = initialUNet(unetParameters(parseUNetConfig(config, "unet")), keyOf(1));
+  const weights = initialWeights("unet", unetParameters(parseUNetConfig(config, "unet")), keyOf(1));
   const tensors = [...weights].map(([name, tensor]) => ({ name, tensor }));
   await writeSafetensors(join(folder, "unet/diffusion_pytorch_model.safetensors"), tensors, {});
 }
@@ -69,6 +69,25 @@ export function tinyRun(root: string, changes: Readonly<Record<string, unknown>>
     halfLives: [20, 200],
     checkpoints: { every: 4, keep: 2 },
     ...changes,
+  };
+  return parseRun(input, "test");
+}
+
+/** A text encoder run of two stages: three updates without blocks, two with all of them in two parts. */
+export function tinyTextRun(root: string): RunConfig {
+  const stage = { learningRate: 1e-3, batch: 4 };
+  const input = {
+    kind: "text-encoder",
+    model: join(root, "model"),
+    seed: 5,
+    subjects: ["1F34E", "1F34C", "1F436", "1F431", "1F697", "1F3E0"],
+    tokens: 16,
+    stages: [
+      { ...stage, name: "words", blocks: 0, samples: 12 },
+      { ...stage, name: "sentences", blocks: 2, parts: 2, samples: 8 },
+    ],
+    halfLives: [20],
+    checkpoints: { every: 100 },
   };
   return parseRun(input, "test");
 }

@@ -6,8 +6,8 @@ import { entryOf, type OpenedModel, readNullEmbedding } from "../pipelines/mod.t
 import type { Key } from "../random/mod.ts";
 import { float32, type Tensor } from "../tensor/mod.ts";
 import { NULL_EMBEDDING } from "../train/mod.ts";
-import type { RunConfig } from "./config.ts";
-import { initialUNet } from "./initial.ts";
+import type { RunOf } from "./config.ts";
+import { initialWeights } from "./initial.ts";
 
 /** What a diffusion run trains: U-Net, text projection and, for the native profile, the embedding of no text. */
 export function trainedParameters({ unet, info }: OpenedModel): ParameterShape[] {
@@ -20,11 +20,11 @@ export function trainedParameters({ unet, info }: OpenedModel): ParameterShape[]
 /** Their first values: drawn from the key, or those of the model. */
 export async function firstWeights(
   model: OpenedModel,
-  start: RunConfig["start"],
+  start: RunOf<"diffusion">["start"],
   key: Key,
 ): Promise<Map<string, Tensor>> {
   const parameters = trainedParameters(model);
-  if (start === "fresh") return initialUNet(parameters, key);
+  if (start === "fresh") return initialWeights("unet", parameters, key);
   const weights = new Map<string, Tensor>();
   for (const { name, shape } of parameters) {
     const value =

@@ -82,10 +82,11 @@ export interface Trainer {
     parts: readonly Readonly<Record<string, Tensor>>[],
     options: StepOptions,
   ): Promise<StepResult>;
-  /** The results of a graph made ready, without an update. */
+  /** The results of a graph made ready, without an update: of the parameters, or of the average of that number. */
   evaluate(
     program: TrainingProgram,
     part: Readonly<Record<string, Tensor>>,
+    average?: number,
   ): Promise<Readonly<Record<string, Tensor>>>;
   /** Everything, as it is now: what a checkpoint stores. */
   state(): Promise<Required<TrainingState>>;
@@ -110,12 +111,15 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     program: TrainingProgram,
     part: Readonly<Record<string, Tensor>>,
     targets: HeldByName | undefined,
+    average?: number,
   ): Promise<Readonly<Record<string, Tensor>>> => {
     const loaded = programs.get(program)!;
     const fetches: Record<string, Fetch> = {};
     for (const name of loaded.results) fetches[name] = "return";
     if (targets) for (const name of loaded.trained) fetches[`grad/${name}`] = targets.get(name)!;
-    const weights = loaded.parameters.map((name) => [name, buffers.parameters.get(name)!] as const);
+    const averages = average === undefined ? undefined : buffers.roles.get(`average/${average}`)!;
+    const heldOf = (name: string) => averages?.get(name) ?? buffers.parameters.get(name)!;
+    const weights = loaded.parameters.map((name) => [name, heldOf(name)] as const);
     const all = await loaded.program.run({ ...part, ...Object.fromEntries(weights) }, fetches);
     return Object.fromEntries(loaded.results.map((name) => [name, all[name] as Tensor]));
   };
@@ -133,7 +137,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       programs.set(program, loaded);
       return program;
     },
-    evaluate: (program, part) => run(program, part, undefined),
+    evaluate: (program, part, average) => run(program, part, undefined, average),
     async step(program, parts, { learningRate, samples: seen }) {
       const results: Readonly<Record<string, Tensor>>[] = [];
       for (const [i, part] of parts.entries()) {

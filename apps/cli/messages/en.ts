@@ -478,6 +478,7 @@ export const en = {
     smoke: "the whole path in seconds, in a folder that is removed: two small updates a stage",
     examples: [
       ["kandinsky train dist/configs/nano-unet.js --dry", "what a run would do"],
+      ["kandinsky train dist/configs/nano-text.js --out runs/nano-text", "the text encoder of nano"],
       ["kandinsky train dist/configs/nano-unet.js --out runs/nano", "train; Ctrl-C saves and stops"],
       ["kandinsky train dist/configs/nano-unet.js --out runs/nano --resume", "go on"],
     ],
@@ -485,10 +486,19 @@ export const en = {
     resumed: (update: number) => `going on after update ${update}`,
     damaged: (what: string) => `passed over a damaged checkpoint: ${what}`,
     skipped: (count: number) => `${count} samples are left out`,
-    stage: (name: string, sizes: string, samples: string, batch: string, updates: string, rate: string) =>
-      `stage ${name}: ${sizes} px, ${samples} samples, batch ${batch}, ${updates} updates, learning rate ${rate}`,
+    stage: (
+      name: string,
+      sizes: string | undefined,
+      samples: string,
+      batch: string,
+      updates: string,
+      rate: string,
+    ) =>
+      `stage ${name}: ${sizes === undefined ? "" : `${sizes} px, `}${samples} samples, batch ${batch}, ${updates} updates, learning rate ${rate}`,
     step: (at: string, loss: string, norm: string, speed: string, waiting: string) =>
       `update ${at}, loss ${loss}, gradient ${norm}, ${speed} samples/s, waiting ${waiting} %`,
+    measured: (update: string, figures: string) =>
+      `after update ${update}, on samples kept apart: ${figures}`,
     saving: "stopping after this update and saving; Ctrl-C again stops at once, without",
     saved: (folder: string) => `saved ${folder}`,
     sheet: (file: string) => `drew ${file}`,

@@ -474,6 +474,7 @@ export const ru: Messages = {
     smoke: "весь путь за секунды, в папке, которая потом удаляется: по два малых шага на этап",
     examples: [
       ["kandinsky train dist/configs/nano-unet.js --dry", "что будет сделано"],
+      ["kandinsky train dist/configs/nano-text.js --out runs/nano-text", "текстовый кодировщик nano"],
       [
         "kandinsky train dist/configs/nano-unet.js --out runs/nano",
         "обучить; Ctrl-C сохраняет и останавливает",
@@ -485,9 +486,10 @@ export const ru: Messages = {
     damaged: (what) => `пропущено повреждённое сохранение: ${what}`,
     skipped: (count) => `не использовано примеров: ${count}`,
     stage: (name, sizes, samples, batch, updates, rate) =>
-      `этап ${name}: ${sizes} пикс., примеров ${samples}, по ${batch} за шаг, шагов ${updates}, скорость обучения ${rate}`,
+      `этап ${name}: ${sizes === undefined ? "" : `${sizes} пикс., `}примеров ${samples}, по ${batch} за шаг, шагов ${updates}, скорость обучения ${rate}`,
     step: (at, loss, norm, speed, waiting) =>
       `шаг ${at}, ошибка ${loss}, градиент ${norm}, ${speed} примеров/с, ожидание ${waiting} %`,
+    measured: (update, figures) => `после шага ${update}, на отложенных примерах: ${figures}`,
     saving: "остановлюсь после этого шага и сохраню; ещё раз Ctrl-C — сразу и без сохранения",
     saved: (folder) => `сохранено: ${folder}`,
     sheet: (file) => `нарисовано: ${file}`,

@@ -7,6 +7,7 @@ import {
   type RunConfig,
   type RunEvent,
   runTraining,
+  sizesOf,
   smokeOf,
   updatesOf,
 } from "../../../src/runs/mod.ts";
@@ -48,12 +49,11 @@ function printPlan(context: Context, { stages }: RunConfig): void {
   const { text, language } = context;
   const count = (value: number) => formatCount(value, language);
   for (const stage of stages) {
-    const sizes = stage.sizes.map(({ width, height }) => `${width}x${height}`).join(", ");
     print(
       context,
       text.train.stage(
         stage.name,
-        sizes,
+        sizesOf(stage),
         count(stage.samples),
         count(stage.batch),
         count(updatesOf(stage)),
@@ -110,6 +110,11 @@ type Tell = {
 /** Skipped samples that are named; the rest is counted. */
 const NAMED = 5;
 
+/** Three digits are enough to see whether it moves. */
+function shortNumber(value: number): string {
+  return Number(value.toPrecision(3)).toString();
+}
+
 /** What is said of each event. */
 const TELL: Tell = {
   prepare: ({ what }, { context, progress }) =>
@@ -123,13 +128,13 @@ const TELL: Tell = {
     for (const { key, reason, detail } of skipped.slice(0, NAMED))
       progress.say(`  ${key}: ${reason}, ${detail}`);
   },
-  stage: ({ stage: { name, samples, batch, learningRate, sizes } }, { context, progress }) => {
+  stage: ({ stage }, { context, progress }) => {
+    const { name, samples, batch, learningRate } = stage;
     const count = (value: number) => formatCount(value, context.language);
-    const shown = sizes.map(({ width, height }) => `${width}x${height}`).join(", ");
     progress.say(
       context.text.train.stage(
         name,
-        shown,
+        sizesOf(stage),
         count(samples),
         count(batch),
         count(Math.ceil(samples / batch)),
@@ -151,6 +156,10 @@ const TELL: Tell = {
       fraction: update / updates,
       secondsLeft,
     });
+    const { measured } = record;
+    if (measured === undefined) return;
+    const shown = Object.entries(measured).map(([name, value]) => `${name} ${shortNumber(value)}`);
+    progress.say(context.text.train.measured(`${update}`, shown.join(", ")));
   },
   checkpoint: ({ folder }, { context, progress }) => progress.say(context.text.train.saved(folder)),
   sheet: ({ file }, { context, progress }) => progress.say(context.text.train.sheet(file)),

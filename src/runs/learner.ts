@@ -1,0 +1,59 @@
+import type { Skipped } from "../data/mod.ts";
+import type { OpenedModel } from "../pipelines/mod.ts";
+import type { Key } from "../random/mod.ts";
+import type { Engine } from "../runtime/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import type { Trainer } from "../train/mod.ts";
+import type { Figures, StepRecord } from "./log.node.ts";
+import type { Place } from "./place.ts";
+
+/** What all kinds of runs work with. */
+export interface Workplace {
+  readonly engine: Engine;
+  readonly model: OpenedModel;
+  /** The run's key; each kind and the data have uses of their own of it. */
+  readonly key: Key;
+  /** Where what was found out about data is kept. */
+  readonly cache: string;
+  readonly threads: number;
+  /** Told while data is opened or read. */
+  readonly tell: (
+    event:
+      | { readonly type: "prepare"; readonly what: string }
+      | { readonly type: "skipped"; readonly skipped: readonly Skipped[] },
+  ) => void;
+}
+
+/** What an update says for the log, and where the data of its stage goes on. */
+export interface StepOutcome
+  extends Pick<StepRecord, "width" | "height" | "deciles" | "figures" | "loss" | "gradientNorm"> {
+  /** Plain data. */
+  readonly cursor: unknown;
+}
+
+/** A stage with its data and its graphs made ready. */
+export interface OpenStage {
+  /** Update number `update` of the whole run, counted from 0: a function of the run's key and that number. */
+  step(update: number, learningRate: number): Promise<StepOutcome>;
+  /** Part of the time that was spent waiting for data. */
+  waiting(): number;
+  close(): Promise<void>;
+}
+
+/** What one kind of run trains, and on what: everything in which kinds differ. */
+export interface Learner {
+  /** First values of all that is trained, by name. */
+  firstWeights(): Promise<Map<string, Tensor>>;
+  /** Opens the stage of a place at a cursor, which is undefined at its beginning. */
+  openStage(trainer: Trainer, place: Place, cursor: unknown): Promise<OpenStage>;
+  /** What the averaged weights make of samples kept apart, with the graphs of a stage; none where nothing is kept. */
+  measure(trainer: Trainer, place: Place): Promise<Figures | undefined>;
+  /** Writes a model folder with the averaged weights. */
+  export(trainer: Trainer, averaged: ReadonlyMap<string, Tensor>, target: string): Promise<void>;
+  /** Draws a sheet with an exported model into a file, where the kind draws any; whether it did. */
+  drawSheet(exported: string, place: Place, file: string): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** Uses of the run's key. */
+export const KEYS = { weights: 0, data: 1, objective: 2, apart: 3 } as const;
