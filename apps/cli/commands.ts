@@ -29,5 +29,6 @@ export const COMMANDS: Readonly<Record<keyof Messages["commands"], () => Promise
   data: async () => (await import("./commands/data.ts")).data,
   masks: async () => (await import("./commands/masks.ts")).masks,
   train: async () => (await import("./commands/train.ts")).train,
+  evaluate: async () => (await import("./commands/evaluate.ts")).evaluate,
   inspect: async () => (await import("./commands/inspect.ts")).inspect,
 };

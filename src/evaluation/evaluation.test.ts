@@ -49,7 +49,10 @@ function scenes(kind: SceneKind, count: number): SceneSpec[] {
 
 function judged(picture: Picture, spec: SceneSpec): Verdict {
   const book = spec.kind === "single" ? bookOf(spec.style, spec.background) : new Map();
-  return judge(picture, spec, { masters, style: spec.style }, book, DRAWN_CODES);
+  return judge(picture, spec, { masters, style: spec.style }, book, {
+    hundred: DRAWN_CODES,
+    own: DRAWN_CODES.slice(0, 4),
+  });
 }
 
 /** Pictures as a weak model makes them: blurred to half the detail, with noise. */
@@ -63,7 +66,7 @@ async function spoiled(picture: Picture, seed: number): Promise<Picture> {
 }
 
 const MEASURES: Readonly<Record<SceneKind, (verdict: Verdict) => boolean | undefined>> = {
-  single: ({ rank }) => rank === 0,
+  single: ({ ranks }) => ranks?.hundred === 0,
   relation: ({ relation }) => relation,
   count: ({ count }) => count,
   grid: ({ grid }) => grid,
@@ -99,7 +102,7 @@ test("judge falls to nothing, or to chance, where something else is shown", () =
   const other = scenes("single", 120).map((spec) => {
     const code = draws.pick(DRAWN_CODES.filter((one) => one !== spec.subjects[0]!.code));
     const asked = { ...spec, subjects: [{ ...spec.subjects[0]!, code }] };
-    return judged(drawn(spec), asked).rank === 0;
+    return judged(drawn(spec), asked).ranks?.hundred === 0;
   });
   expect(rateOf(other).share).toBe(0);
   const turned = scenes("relation", 60).flatMap((spec) =>

@@ -1,7 +1,7 @@
 import type { Picture } from "../image/mod.ts";
 import type { SceneSpec } from "../scenes/mod.ts";
 import { backgroundOf } from "./background.ts";
-import { featuresOf } from "./features.ts";
+import { type Features, featuresOf } from "./features.ts";
 import { type GridFigures, gridFigures, isStraightGrid } from "./grid.ts";
 import {
   countOf,
@@ -12,11 +12,27 @@ import {
   type SubjectBook,
 } from "./references.ts";
 
+/** The codes that a subject is ranked among, itself included. */
+export interface Others {
+  /** A hundred of all that there are drawings of. */
+  readonly hundred: readonly string[];
+  /** The model's own list. */
+  readonly own: readonly string[];
+}
+
+/** How many of the others are nearer to the picture than the right one: 0 is first. */
+export interface Ranks {
+  readonly hundred: number;
+  readonly own: number;
+  /** The nearest of all. */
+  readonly nearest: string;
+}
+
 /** What a picture shows of what was asked for; undefined where nothing of the kind was asked. */
 export interface Verdict {
   readonly background: boolean;
-  /** Of a single subject: how many of the others are nearer. */
-  readonly rank: number | undefined;
+  /** Of a single subject. */
+  readonly ranks: Ranks | undefined;
   readonly count: boolean | undefined;
   readonly relation: boolean | undefined;
   readonly grid: boolean | undefined;
@@ -25,15 +41,14 @@ export interface Verdict {
 
 /**
  * Judges a picture by the scene that was asked for. Subject, count and relation are told by 16x16 colour distance to
- * drawings in `references`; `others` are the codes that the right one is ranked among, itself included, and the book
- * holds them on the background asked for.
+ * drawings in `references`; the book holds the `others` on the background asked for.
  */
 export function judge(
   picture: Picture,
   spec: SceneSpec,
   references: References,
   book: SubjectBook,
-  others: readonly string[],
+  others: Others,
 ): Verdict {
   const features = featuresOf(picture);
   const [first, second] = spec.subjects.map(({ code }) => code);
@@ -41,7 +56,7 @@ export function judge(
   const figures = kind === "grid" ? gridFigures(picture) : undefined;
   return {
     background: backgroundOf(picture).name === background,
-    rank: kind === "single" ? rankOf(rankSubjects(features, book, others), first!) : undefined,
+    ranks: kind === "single" ? ranksOf(features, book, others, first!) : undefined,
     count: kind === "count" ? countOf(features, references, first!, background) === spec.count : undefined,
     relation:
       kind === "relation"
@@ -50,4 +65,16 @@ export function judge(
     grid: figures === undefined ? undefined : isStraightGrid(figures),
     figures,
   };
+}
+
+function ranksOf(features: Features, book: SubjectBook, { hundred, own }: Others, right: string): Ranks {
+  const ranking = rankSubjects(features, book, [...new Set([...hundred, ...own])]);
+  const among = (codes: readonly string[]) => {
+    const some = new Set(codes);
+    return rankOf(
+      ranking.filter(({ code }) => some.has(code)),
+      right,
+    );
+  };
+  return { hundred: among(hundred), own: among(own), nearest: ranking[0]!.code };
 }

@@ -1,7 +1,10 @@
 export { backgroundOf, colourGap, type FoundBackground } from "./background.ts";
+export { type EvaluationEvent, type EvaluationRequest, evaluateModel } from "./evaluate.node.ts";
 export { colourDistance, FEATURE_SIDE, type Features, featuresOf, nearestFeatures } from "./features.ts";
 export { type GridFigures, gridFigures, isStraightGrid, STRAIGHT } from "./grid.ts";
-export { judge, type Verdict } from "./judge.ts";
+export { judge, type Others, type Ranks, type Verdict } from "./judge.ts";
+export { modelSubjects, spreadOver } from "./model-subjects.ts";
+export type { PageLanguage } from "./page-words.ts";
 export {
   type Answered,
   GROUPS,
@@ -22,3 +25,4 @@ export {
   type SubjectBook,
   subjectBook,
 } from "./references.ts";
+export type { PictureFigures, Quantiles, RankCurve, Report, SubjectFigures } from "./report.ts";

@@ -5,8 +5,11 @@ import type { Verdict } from "./judge.ts";
 import { GROUPS, type Question, questionsOf, summarise } from "./questions.ts";
 
 const subjects = (await readSubjects()).filter(({ heldOut }) => !heldOut).slice(0, 60);
+const FIRST = { hundred: 0, own: 0, nearest: "1F34E" };
+const FOURTH = { hundred: 3, own: 1, nearest: "1F34E" };
 const options = {
   subjects,
+  alone: subjects,
   languages: ["en", "ru", "zh"],
   seeds: [0, 1],
   scenes: 30,
@@ -49,7 +52,7 @@ test("questionsOf asks for scenes of every group, held-out ones only where it sa
 
 test("summarise gives rates by group and language, of what was asked only", () => {
   const nothing = {
-    rank: undefined,
+    ranks: undefined,
     count: undefined,
     relation: undefined,
     grid: undefined,
@@ -60,7 +63,7 @@ test("summarise gives rates by group and language, of what was asked only", () =
     question,
     verdict:
       question.group === "subject"
-        ? { ...nothing, background: true, rank: question.language === "en" ? 0 : 3 }
+        ? { ...nothing, background: true, ranks: question.language === "en" ? FIRST : FOURTH }
         : { ...nothing, background: i % 2 === 0, ...(question.spec.kind === "count" ? { count: true } : {}) },
   }));
   const rows = summarise(answers);
@@ -69,8 +72,21 @@ test("summarise gives rates by group and language, of what was asked only", () =
   expect(row("subject", "all").first).toMatchObject({ hits: 120, count: 360 });
   expect(row("subject", "ru").first.share).toBe(0);
   expect(row("subject", "ru").five.share).toBe(1);
+  expect(row("subject", "ru").firstOfOwn.share).toBe(0);
+  expect(row("subject", "ru").fiveOfOwn.share).toBe(1);
   expect(row("count", "all").count).toMatchObject({ hits: 30, count: 30 });
   expect(row("count", "all").relation.count).toBe(0);
   expect(row("grid", "all").background.share).toBe(0.5);
   expect(rows.length).toBe(GROUPS.length * 4);
+});
+
+test("questionsOf asks fewer subjects alone, and leaves out what a short list has nothing for", () => {
+  const few = questionsOf({ ...options, alone: subjects.slice(0, 2) });
+  expect(of(few, "subject").length).toBe(2 * 3 * 2);
+  expect(of(few, "relation").length).toBe(30);
+  const [one] = subjects;
+  const lone = questionsOf({ ...options, subjects: [one!], alone: [one!] });
+  expect([of(lone, "relation").length, of(lone, "held-out pair").length, of(lone, "count").length]).toEqual([
+    0, 0, 30,
+  ]);
 });

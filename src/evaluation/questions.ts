@@ -1,6 +1,9 @@
 import { foldIn, type Key } from "../random/mod.ts";
 import {
+  COLOURED,
   drawSpec,
+  isHeldOutBackground,
+  isHeldOutPair,
   type Language,
   NANO_SCENES,
   promptOf,
@@ -10,7 +13,7 @@ import {
   type Subject,
   squareAt,
 } from "../scenes/mod.ts";
-import type { Verdict } from "./judge.ts";
+import type { Others, Verdict } from "./judge.ts";
 import { type Rate, rateOf } from "./rate.ts";
 
 /** What a model is asked, and what its picture is judged by. */
@@ -49,6 +52,8 @@ export const GROUPS: readonly Group[] = ["subject", ...(Object.keys(ASKED) as (k
 export interface QuestionOptions {
   /** The model's subjects. */
   readonly subjects: readonly Subject[];
+  /** Those of them that are asked for alone. */
+  readonly alone: readonly Subject[];
   readonly languages: readonly Language[];
   /** One picture of every subject in every language for each. */
   readonly seeds: readonly number[];
@@ -58,21 +63,24 @@ export interface QuestionOptions {
 }
 
 /**
- * The questions of an evaluation: every subject alone on white, in its own style, in every language and with every seed;
- * and scenes of each other group, in the styles of the subjects' list.
+ * The questions of an evaluation: subjects alone on white, in their own style, in every language and with every seed;
+ * and scenes of each other group that the list has something for, in the styles of the list.
  */
-export function questionsOf({ subjects, languages, seeds, scenes, key }: QuestionOptions): Question[] {
+export function questionsOf(options: QuestionOptions): Question[] {
+  const { subjects, languages, seeds, scenes, key } = options;
   const byCode = new Map(subjects.map((subject) => [subject.code, subject]));
   const ask = (group: Group, language: Language, seed: number, spec: SceneSpec): Question => ({
     ...{ group, language, seed, spec },
     prompt: promptOf(spec, byCode, language),
   });
   const alone = languages.flatMap((language) =>
-    seeds.flatMap((seed) => subjects.map((subject) => ask("subject", language, seed, aloneOnWhite(subject)))),
+    seeds.flatMap((seed) =>
+      options.alone.map((subject) => ask("subject", language, seed, aloneOnWhite(subject))),
+    ),
   );
   const styles = Object.fromEntries(subjects.map(({ style }) => [style, 1]));
   const others = Object.entries(ASKED).flatMap(([group, { kind, split, coloured }], g) =>
-    Array.from({ length: scenes }, (_, i) => {
+    Array.from({ length: hasScenes({ kind, split }, subjects) ? scenes : 0 }, (_, i) => {
       const kinds = { single: 0, relation: 0, count: 0, grid: 0, [kind]: 1 };
       const options = {
         ...NANO_SCENES,
@@ -87,6 +95,22 @@ export function questionsOf({ subjects, languages, seeds, scenes, key }: Questio
     }),
   );
   return [...alone, ...others];
+}
+
+/** Whether a list, which may be short, has a scene of the kind. */
+export function hasScenes(
+  { kind, split }: Pick<Asked, "kind" | "split">,
+  subjects: readonly Subject[],
+): boolean {
+  const isHeldOut = split === "held-out-combinations";
+  if (kind !== "relation") {
+    return (
+      !isHeldOut || subjects.some(({ code }) => COLOURED.some((name) => isHeldOutBackground(code, name)))
+    );
+  }
+  return subjects.some(({ code }, i) =>
+    subjects.slice(0, i).some((other) => isHeldOutPair(code, other.code) === isHeldOut),
+  );
 }
 
 function aloneOnWhite({ code, style }: Subject): SceneSpec {
@@ -112,9 +136,12 @@ export interface Summary {
   readonly group: Group;
   /** `all` joins the languages. */
   readonly language: Language | "all";
-  /** The right subject nearest, and among the nearest five; of scenes with one subject. */
+  /** The right subject nearest, and among the nearest five, of a hundred; of scenes with one subject. */
   readonly first: Rate;
   readonly five: Rate;
+  /** The same, of the model's own list. */
+  readonly firstOfOwn: Rate;
+  readonly fiveOfOwn: Rate;
   readonly background: Rate;
   readonly count: Rate;
   readonly relation: Rate;
@@ -131,13 +158,15 @@ export function summarise(answers: readonly Answered[]): Summary[] {
       const verdicts = mine
         .filter(({ question }) => language === "all" || question.language === language)
         .map(({ verdict }) => verdict);
-      const within = (limit: number) =>
-        rateOf(verdicts.map(({ rank }) => (rank === undefined ? undefined : rank < limit)));
+      const within = (limit: number, others: keyof Others) =>
+        rateOf(verdicts.map(({ ranks }) => (ranks === undefined ? undefined : ranks[others] < limit)));
       return {
         group,
         language,
-        first: within(1),
-        five: within(5),
+        first: within(1, "hundred"),
+        five: within(5, "hundred"),
+        firstOfOwn: within(1, "own"),
+        fiveOfOwn: within(5, "own"),
         background: rateOf(verdicts.map(({ background }) => background)),
         count: rateOf(verdicts.map(({ count }) => count)),
         relation: rateOf(verdicts.map(({ relation }) => relation)),

@@ -1,4 +1,5 @@
 import { editsEn } from "./edits-en.ts";
+import { evaluateEn } from "./evaluate-en.ts";
 
 /** Every text of the command line in English: the pattern for the other languages. */
 export const en = {
@@ -43,6 +44,7 @@ export const en = {
     quantize: "make a smaller copy of a model: half floats, or weights of 8 or 4 bits",
     convert: "make safetensors of .pt and .bin files, running nothing in them",
     train: "train or fine-tune a model as a config says",
+    evaluate: "draw what a small model knows, judge it and write a report",
   },
   generate: {
     usage: "[PROMPT...] [options]",
@@ -247,6 +249,7 @@ export const en = {
       `would remove ${files} ${files === 1 ? "file" : "files"}, ${bytes}`,
   },
   edits: editsEn,
+  evaluate: evaluateEn,
   doctor: {
     usage: "[options]",
     json: "print JSON",

@@ -102,6 +102,18 @@ export const PHRASES_RU: readonly Phrase[] = [
   ["bytes with a unit, such as {}", "число байт с единицей, например {}"],
   ["{} pictures at once fit", "картин сразу помещается {}"],
   ["choose a smaller size or close other programs", "выберите размер поменьше или закройте другие программы"],
+  // Evaluations.
+  ["a subject has no name in this language", "у предмета нет имени на этом языке"],
+  ["cannot read the list of subjects", "список предметов не читается"],
+  ["the model has no list of what it draws", "у модели нет списка того, что она рисует"],
+  [
+    "evaluate a model that comes with a subjects.json, such as nano",
+    "возьмите модель, к которой приложен subjects.json, например nano",
+  ],
+  [
+    "the folder holds pictures of another model or other settings",
+    "в папке картины другой модели или с другими настройками",
+  ],
   // Prompts.
   ["there is no prompt", "нет запроса"],
   ["standard input", "стандартный ввод"],

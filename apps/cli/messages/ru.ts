@@ -1,4 +1,5 @@
 import { editsRu } from "./edits-ru.ts";
+import { evaluateRu } from "./evaluate-ru.ts";
 import type { Messages } from "./mod.ts";
 
 /** The form of a Russian noun that goes with a number: 1 файл, 2 файла, 5 файлов. */
@@ -49,6 +50,7 @@ export const ru: Messages = {
     quantize: "сделать уменьшенную копию модели: половинная точность либо веса по 8 или 4 бита",
     convert: "сделать safetensors из файлов .pt и .bin, ничего в них не запуская",
     train: "обучить или дообучить модель по настройкам",
+    evaluate: "нарисовать то, что знает малая модель, оценить и написать отчёт",
   },
   generate: {
     usage: "[ТЕКСТ...] [параметры]",
@@ -242,6 +244,7 @@ export const ru: Messages = {
     wouldCollect: (files: number, bytes: string) => `было бы удалено файлов: ${files}, ${bytes}`,
   },
   edits: editsRu,
+  evaluate: evaluateRu,
   doctor: {
     usage: "[параметры]",
     json: "печатать JSON",
