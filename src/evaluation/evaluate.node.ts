@@ -167,15 +167,19 @@ async function* drawMissing(
     signal === undefined ? {} : { signal },
   );
   let drawn = 0;
+  let begun = 0;
   let since = performance.now();
   for await (const event of drawing) {
-    // Loading and what is done once for all are no part of the pace.
-    if (event.type === "stage" && event.stage === "denoise" && drawn === 0) since = performance.now();
+    if (event.type === "stage" && event.stage === "denoise") {
+      // Loading and what is done once for all are no part of the pace; pictures are drawn some at once.
+      if (begun === 0) since = performance.now();
+      begun += event.pictures.length;
+    }
     if (event.type !== "picture") continue;
     const file = join(folder, missing[event.job.index]!);
     await saveFile(file, await encodePixels(event.picture, "png"), { overwrite: true });
     drawn += 1;
-    const pace = (performance.now() - since) / 1000 / drawn;
+    const pace = (performance.now() - since) / 1000 / begun;
     const secondsLeft = pace * (missing.length - drawn);
     yield { type: "drawn", done: known + drawn, pictures: files.length, secondsLeft };
   }
