@@ -1,6 +1,7 @@
 /**
  * The U-Net of our nano model, trained on composed scenes: about 320 subjects in 15 languages, the announcement's five
- * stages at 1/8 of their size. Text encoder and autoencoder are those of models/nano.
+ * stages at 1/8 of their size. Text encoder and autoencoder are those that nano-text and nano-autoencoder left in
+ * runs/nano-autoencoder/model: train these first.
  *
  *   node dist/apps/cli/main.js train dist/configs/nano-unet.js --out runs/nano-unet
  *   (--dry tells the stages, --smoke goes the whole way in seconds, --resume goes on)
@@ -12,7 +13,7 @@ const square = (side: number) => [{ width: side, height: side }];
 
 export default defineRun({
   kind: "diffusion",
-  model: fileURLToPath(new URL("../../models/nano", import.meta.url)),
+  model: fileURLToPath(new URL("../../runs/nano-autoencoder/model", import.meta.url)),
   start: "fresh",
   seed: 1,
   data: { kind: "scenes" },

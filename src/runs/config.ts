@@ -119,7 +119,18 @@ const TEXT_ENCODER = z.strictObject({
     .prefault({}),
 });
 
-const RUN = z.discriminatedUnion("kind", [DIFFUSION, TEXT_ENCODER]);
+const AUTOENCODER = z.strictObject({
+  kind: z.literal("autoencoder"),
+  ...COMMON,
+  /** Model folder: configuration of the autoencoder, and the parts that stay as they are. */
+  model: z.string().min(1),
+  data: DATA,
+  /** Pixels along the side of the squares that are cut out of the pictures. */
+  crop: count.default(32),
+  stages: z.array(PICTURE_STAGE).min(1),
+});
+
+const RUN = z.discriminatedUnion("kind", [DIFFUSION, TEXT_ENCODER, AUTOENCODER]);
 
 /** A training run as it is written down: what has a default may be left out. */
 export type RunInput = z.input<typeof RUN>;
@@ -172,11 +183,25 @@ export function parseRun(input: unknown, where: string): RunConfig {
       wanted: equal === parts ? "equal parts" : "equal parts of pairs",
     });
   }
+  if (result.data.kind === "autoencoder") checkCrop(result.data, where);
   return result.data;
 }
 
+function checkCrop({ crop, stages }: RunOf<"autoencoder">, where: string): void {
+  for (const [i, { name, sizes }] of stages.entries()) {
+    const small = sizes.find(({ width, height }) => Math.min(width, height) < crop);
+    if (small === undefined) continue;
+    throw new KandinskyError("option_invalid", {
+      what: "the training config has a mistake",
+      where: `${where}, stages.${i}.sizes (${name})`,
+      seen: `${small.width}x${small.height}`,
+      wanted: `at least ${crop}x${crop}, the squares that are cut out`,
+    });
+  }
+}
+
 /** Samples that cannot be parted: captions come in pairs of one scene. */
-const ROWS_TOGETHER: Readonly<Record<RunKind, number>> = { diffusion: 1, "text-encoder": 2 };
+const ROWS_TOGETHER: Readonly<Record<RunKind, number>> = { diffusion: 1, "text-encoder": 2, autoencoder: 1 };
 
 /** What a checkpoint must agree on with the run that goes on from it; how often to save or draw may change. */
 export function essentials(config: RunConfig): Readonly<Record<string, unknown>> {

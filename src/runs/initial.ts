@@ -36,7 +36,16 @@ const T5: readonly Rule[] = [
   { names: /weight$/, make: scaled(1) },
 ];
 
-const RULES = { unet: UNET, text_encoder: T5 } as const;
+/** Of a MoVQ. Spatial norms begin as plain ones, whatever the latents; codes where fresh latents lie. */
+const MOVQ: readonly Rule[] = [
+  { names: /^quantize\.embedding\.weight$/, make: deviating(0.3) },
+  { names: /conv_y\.bias$/, make: (shape) => filled(shape, 1) },
+  { names: /bias$/, make: (shape) => filled(shape, 0) },
+  { names: /norm\w*\.weight$/, make: (shape) => filled(shape, 1) },
+  { names: /weight$/, make: scaled(3) },
+];
+
+const RULES = { unet: UNET, text_encoder: T5, movq: MOVQ } as const;
 
 /** Fresh values of the parameters of a part of a model; the same for the same key. */
 export function initialWeights(

@@ -1,3 +1,4 @@
+import { openAutoencoder } from "./autoencoder.node.ts";
 import type { RunConfig, RunKind, RunOf } from "./config.ts";
 import { openDiffusion } from "./diffusion.node.ts";
 import type { Learner, Workplace } from "./learner.ts";
@@ -7,6 +8,7 @@ import { openTextEncoder } from "./text-encoder.node.ts";
 const KINDS: { readonly [K in RunKind]: (config: RunOf<K>, workplace: Workplace) => Promise<Learner> } = {
   diffusion: openDiffusion,
   "text-encoder": openTextEncoder,
+  autoencoder: openAutoencoder,
 };
 
 /** Opens what a run trains. Throws what the kind throws. */

@@ -7,7 +7,7 @@ import { Kandinsky3, openModel } from "../pipelines/mod.ts";
 import { ALL_LANGUAGES } from "../scenes/mod.ts";
 import { readRecords } from "./log.node.ts";
 import { type RunConfig, type RunEvent, runTraining } from "./mod.ts";
-import { tinyRun, tinyTextRun, writePictures, writeTinyModel } from "./test-support.ts";
+import { tinyAutoencoderRun, tinyRun, tinyTextRun, writePictures, writeTinyModel } from "./test-support.ts";
 
 let root: string;
 beforeAll(async () => {
@@ -98,6 +98,26 @@ test(
     expect(table.data).not.toEqual((await readTensorAsFloat32(before.entries.get("shared.weight")!)).data);
     await using model = await Kandinsky3.load({ model: join(whole, "model"), threads: 1 });
     const request = { prompt: "кот", width: 64, height: 64, steps: 1, guidance: 0, seed: 0 };
+    const types: string[] = [];
+    for await (const event of model.generate(request)) types.push(event.type);
+    expect(types).toContain("picture");
+  },
+);
+
+test(
+  "runTraining of an autoencoder goes on bit for bit, measures PSNR, and leaves a model that draws",
+  SLOW,
+  async () => {
+    const config = tinyAutoencoderRun(root);
+    const [whole, stopped] = [join(root, "movq"), join(root, "movq-stopped")];
+    await runAll(config, whole, false);
+    await runAll(config, stopped, false, 2);
+    await runAll(config, stopped, true);
+    expect(await stateOf(stopped)).toBe(await stateOf(whole));
+    const { measured = {} } = (await readRecords(whole)).at(-1)!;
+    expect(measured["PSNR, dB"]).toBeGreaterThan(3);
+    await using model = await Kandinsky3.load({ model: join(whole, "model"), threads: 1 });
+    const request = { prompt: "a cat", width: 64, height: 64, steps: 1, guidance: 0, seed: 0 };
     const types: string[] = [];
     for await (const event of model.generate(request)) types.push(event.type);
     expect(types).toContain("picture");

@@ -91,3 +91,18 @@ export function tinyTextRun(root: string): RunConfig {
   };
   return parseRun(input, "test");
 }
+
+/** An autoencoder run of four updates, one half of a batch after the other. */
+export function tinyAutoencoderRun(root: string): RunConfig {
+  const size = { width: 128, height: 64 };
+  const input = {
+    kind: "autoencoder",
+    model: join(root, "model"),
+    seed: 5,
+    data: { kind: "files", paths: [join(root, "pictures")] },
+    stages: [{ name: "crops", sizes: [size], batch: 4, parts: 2, samples: 16, learningRate: 1e-3 }],
+    halfLives: [20],
+    checkpoints: { every: 100 },
+  };
+  return parseRun(input, "test");
+}
