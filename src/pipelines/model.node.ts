@@ -139,7 +139,7 @@ function checkTogether(where: string, tokenizer: Tokenizer, { text, unet, movq }
     [
       "input channels of the U-Net",
       unet.config.inChannels,
-      "latent channels of the MoVQ (or 2 and a mask more, for inpainting)",
+      "latent channels of the MoVQ (inpainting: twice as many and a mask)",
       latent,
       [latent, 2 * latent + 1].includes(unet.config.inChannels),
     ],
