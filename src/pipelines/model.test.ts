@@ -32,7 +32,8 @@ test("openModel refuses a U-Net that takes neither latents alone nor what inpain
   const { entries } = await readSafetensorsHeader(file);
   const tensors: NamedTensor[] = [];
   for (const [name, entry] of entries) {
-    const tensor = name === "conv_in.weight" ? zeros("float32", entry.shape.with(1, 5)) : await readTensor(entry);
+    const tensor =
+      name === "conv_in.weight" ? zeros("float32", entry.shape.with(1, 5)) : await readTensor(entry);
     tensors.push({ name, tensor });
   }
   await writeSafetensors(file, tensors, {});
