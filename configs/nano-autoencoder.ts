@@ -21,7 +21,7 @@ export default defineRun({
       name: "crops",
       sizes: [64, 96, 128].map((side) => ({ width: side, height: side })),
       batch: 16,
-      samples: 200_000,
+      samples: 72_000,
       learningRate: 1e-3,
       warmUp: 3200,
     },

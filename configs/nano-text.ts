@@ -25,7 +25,15 @@ export default defineRun({
   },
   stages: [
     { name: "words", blocks: 0, batch: 512, samples: 1_500_000, learningRate: 5e-3, warmUp: 10_000 },
-    { name: "sentences", blocks: 4, batch: 128, samples: 1_000_000, learningRate: 1e-3, warmUp: 20_000 },
+    {
+      name: "sentences",
+      blocks: 4,
+      table: 8,
+      batch: 128,
+      samples: 180_000,
+      learningRate: 2e-4,
+      warmUp: 10_000,
+    },
   ],
   halfLives: [20_000],
   checkpoints: { every: 102_400, keep: 2 },

@@ -22,7 +22,7 @@ export default defineRun({
       name: "32",
       sizes: square(32),
       batch: 64,
-      samples: 200_000,
+      samples: 100_000,
       learningRate: 6e-4,
       warmUp: 6400,
       finalShare: 1,

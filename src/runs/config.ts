@@ -31,6 +31,11 @@ const TEXT_STAGE = z.strictObject({
   ...STAGE,
   /** Blocks of the encoder that run; without any it is a bag of pieces, which learns the words fast. */
   blocks: z.int().min(0),
+  /**
+   * What the table of embeddings is multiplied by when the stage begins. Norms take it out again; but the larger the table,
+   * the less an update of the blocks moves what they add to it. At 1, blocks added to a trained table drown it.
+   */
+  table: positive.default(1),
 });
 
 const SCENES = z.strictObject({

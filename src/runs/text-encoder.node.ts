@@ -56,7 +56,8 @@ export async function openTextEncoder(config: Config, workplace: Workplace): Pro
   return {
     firstWeights: async () => initialWeights("text_encoder", parameters, foldIn(key, KEYS.weights)),
     async openStage(trainer, { index }, cursor): Promise<OpenStage> {
-      const { batch, parts, blocks } = config.stages[index]!;
+      const { batch, parts, blocks, table } = config.stages[index]!;
+      if (cursor === undefined && table !== 1) await trainer.rescale("shared.weight", table);
       const program = await prepare(trainer, batch / parts, blocks);
       const stageKey = foldIn(foldIn(key, KEYS.data), index);
       const pool = await openWorkerPool<TextRequest, TextJob, readonly TextPart[]>(

@@ -87,6 +87,21 @@ test("Trainer.step on parts of a batch is the step on the whole batch", async ()
   expect(worst).toBeLessThan(2e-6);
 });
 
+test("Trainer.rescale multiplies a parameter and its average, and fits its moments to smaller gradients", async () => {
+  const trainer = await open();
+  const program = await trainer.prepare("regression", regression(4));
+  await trainer.step(program, [batch], options);
+  const before = await trainer.state();
+  await trainer.rescale("w", 4);
+  const after = await trainer.state();
+  const ratios = (a?: Tensor, b?: Tensor) => new Set(numbers(a!).map((x, i) => x / numbers(b!)[i]!));
+  expect(ratios(after.parameters.get("w"), before.parameters.get("w"))).toEqual(new Set([4]));
+  expect(ratios(after.averages[0]!.get("w"), before.averages[0]!.get("w"))).toEqual(new Set([4]));
+  expect(ratios(after.first.get("w"), before.first.get("w"))).toEqual(new Set([1 / 4]));
+  expect(ratios(after.second.get("w"), before.second.get("w"))).toEqual(new Set([1 / 16]));
+  expect(ratios(after.parameters.get("scale"), before.parameters.get("scale"))).toEqual(new Set([1]));
+});
+
 test("openTrainer goes on from a state as if nothing had happened, bit for bit", async () => {
   const steady = await open();
   const program = await steady.prepare("regression", regression(4));

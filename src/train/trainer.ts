@@ -2,7 +2,7 @@ import { KandinskyError } from "../base/mod.ts";
 import { type Graph, type ParameterShape, parametersOf } from "../graph/mod.ts";
 import { encodeOnnx } from "../onnx/mod.ts";
 import type { Engine, Fetch, Held, Program } from "../runtime/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { float32, type Tensor } from "../tensor/mod.ts";
 import { type Buffers, CHUNK, type HeldByName, holdLike, openBuffers } from "./buffers.ts";
 import { checkInPlace } from "./in-place.ts";
 import {
@@ -88,6 +88,11 @@ export interface Trainer {
     part: Readonly<Record<string, Tensor>>,
     average?: number,
   ): Promise<Readonly<Record<string, Tensor>>>;
+  /**
+   * Multiplies a trained parameter and its averages, and its moments so that they fit gradients that shrink as it
+   * grows: for a parameter whose scale the graph's norms take out again.
+   */
+  rescale(name: string, factor: number): Promise<void>;
   /** Everything, as it is now: what a checkpoint stores. */
   state(): Promise<Required<TrainingState>>;
 }
@@ -160,6 +165,21 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       const losses = results.map(({ loss }) => loss!.data[0] as number);
       return { loss: losses.reduce((a, b) => a + b) / losses.length, gradientNorm, results };
     },
+    async rescale(name, factor) {
+      for (const [role, byName] of buffers.roles) {
+        if (role === "gradient") continue;
+        const held = byName.get(name)!;
+        const { shape, data } = await engine.read(held);
+        const times = factor ** (RESCALED[role] ?? 1);
+        await engine.write(
+          held,
+          float32(
+            shape,
+            (data as Float32Array).map((x) => x * times),
+          ),
+        );
+      }
+    },
     async state() {
       const read = (held: HeldByName) => readAll(engine, held);
       return {
@@ -173,6 +193,9 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     },
   };
 }
+
+/** The power of the factor that moments are multiplied by when their parameter is multiplied by it. */
+const RESCALED: Readonly<Partial<Record<Role, number>>> = { first: -1, second: -2 };
 
 /** As PyTorch's clip_grad_norm_ has it. */
 const CLIP_EPSILON = 1e-6;
