@@ -1,3 +1,4 @@
+export { areaMeans, meansTensor } from "./area-means.ts";
 export {
   decodePicture,
   encodePicture,

@@ -1,3 +1,5 @@
+export { type ClassifierConfig, classifierJson, parseClassifierConfig } from "./classifier/config.ts";
+export { classifierGraph, classifierParameters } from "./classifier/model.ts";
 export { KANDINSKY3_MOVQ, type MovqConfig, parseMovqConfig } from "./movq/config.ts";
 export {
   type MapShape,

@@ -2,12 +2,16 @@ import {
   add,
   conv2d,
   convTranspose2d,
+  div,
   groupNorm,
   layerNorm,
   matmul,
+  mul,
   type Padding,
+  reduceSum,
   reshape,
   rmsNorm,
+  sqrt,
   type Value,
 } from "../graph/mod.ts";
 import type { Scope } from "./scope.ts";
@@ -73,6 +77,14 @@ export function affineLayerNorm(s: Scope, x: Value, epsilon: number): Value {
 export function affineRmsNorm(s: Scope, x: Value, epsilon: number): Value {
   return rmsNorm(x, s.parameter("weight", [lastOf(x)]), epsilon);
 }
+
+/** Every row of a matrix [B,C] brought to length 1. */
+export function unitRows(x: Value): Value {
+  const rows = x.shape[0]!;
+  return div(x, sqrt(add(reshape(reduceSum(mul(x, x), 1), [rows, 1]), UNIT_EPSILON)));
+}
+
+const UNIT_EPSILON = 1e-6;
 
 export const NO_PADDING: Padding = [0, 0, 0, 0];
 

@@ -10,5 +10,6 @@ export {
   linear,
   NO_PADDING,
   perChannel,
+  unitRows,
 } from "./layers.ts";
 export { Scope } from "./scope.ts";

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { KandinskyError } from "../base/mod.ts";
-import { LANGUAGES } from "../scenes/mod.ts";
+import { LANGUAGES, NANO_SCENES, STYLES, type StyleName } from "../scenes/mod.ts";
 
+const STYLE_NAMES = Object.keys(STYLES) as [StyleName, ...StyleName[]];
 const positive = z.number().positive();
 const count = z.int().positive();
 const share = z.number().min(0).max(1);
@@ -135,7 +136,21 @@ const AUTOENCODER = z.strictObject({
   stages: z.array(PICTURE_STAGE).min(1),
 });
 
-const RUN = z.discriminatedUnion("kind", [DIFFUSION, TEXT_ENCODER, AUTOENCODER]);
+const CLASSIFIER = z.strictObject({
+  kind: z.literal("classifier"),
+  ...COMMON,
+  data: SCENES,
+  /** How often each style is drawn. */
+  styles: z
+    .partialRecord(z.enum(STYLE_NAMES), z.number().min(0))
+    .refine((styles) => Object.values(styles).some((weight) => weight > 0), { error: "at least one style" })
+    .default(NANO_SCENES.styles),
+  /** Side of the pictures that it sees, channels of its levels, length of its features. */
+  network: z.strictObject({ side: count, widths: z.array(count).min(1), features: count }),
+  stages: z.array(PICTURE_STAGE).min(1),
+});
+
+const RUN = z.discriminatedUnion("kind", [DIFFUSION, TEXT_ENCODER, AUTOENCODER, CLASSIFIER]);
 
 /** A training run as it is written down: what has a default may be left out. */
 export type RunInput = z.input<typeof RUN>;
@@ -206,7 +221,12 @@ function checkCrop({ crop, stages }: RunOf<"autoencoder">, where: string): void 
 }
 
 /** Samples that cannot be parted: captions come in pairs of one scene. */
-const ROWS_TOGETHER: Readonly<Record<RunKind, number>> = { diffusion: 1, "text-encoder": 2, autoencoder: 1 };
+const ROWS_TOGETHER: Readonly<Record<RunKind, number>> = {
+  diffusion: 1,
+  "text-encoder": 2,
+  autoencoder: 1,
+  classifier: 1,
+};
 
 /** What a checkpoint must agree on with the run that goes on from it; how often to save or draw may change. */
 export function essentials(config: RunConfig): Readonly<Record<string, unknown>> {

@@ -34,21 +34,45 @@ export interface NewPart {
  */
 export async function exportModel(model: OpenedModel, changed: NewPart, target: string): Promise<void> {
   const { part, weights, files = {}, nullEmbedding } = changed;
+  await replaceFolder(target, async (temporary) => {
+    await mkdir(join(temporary, part));
+    const { root } = model.folder;
+    const kept = TAKEN.filter((name) => name !== part && files[name] === undefined);
+    for (const name of kept) {
+      if (name.startsWith(NULL_EMBEDDING) && nullEmbedding !== undefined) continue;
+      await take(join(root, name), join(temporary, name));
+    }
+    await take(join(root, part, "config.json"), join(temporary, part, "config.json"));
+    for (const [name, text] of Object.entries(files)) await writeFile(join(temporary, name), text);
+    if (nullEmbedding !== undefined) await writeNullEmbedding(temporary, nullEmbedding);
+    await writeWeights(join(temporary, part, WEIGHTS[part]), weights);
+  });
+}
+
+/** Writes the folder of a network that is no part of a model: `config.json`, and the weights in float16. */
+export async function exportNetwork(
+  config: unknown,
+  weights: ReadonlyMap<string, Tensor>,
+  target: string,
+): Promise<void> {
+  await replaceFolder(target, async (temporary) => {
+    await writeFile(join(temporary, "config.json"), `${JSON.stringify(config, undefined, 1)}\n`);
+    await writeWeights(join(temporary, WEIGHTS.text_encoder), weights);
+  });
+}
+
+async function writeWeights(file: string, weights: ReadonlyMap<string, Tensor>): Promise<void> {
+  const tensors = [...weights].map(([name, value]) => ({ name, tensor: cast(value, "float16") }));
+  await writeSafetensors(file, tensors, { format: "pt" });
+}
+
+/** Fills a folder under another name and gives it its own when it is whole, in the place of one that is there. */
+async function replaceFolder(target: string, fill: (temporary: string) => Promise<void>): Promise<void> {
   const beside = (word: string) => join(dirname(target), `.${basename(target)}.${word}`);
   const [temporary, before] = [beside("tmp"), beside("before")];
   await rm(temporary, { recursive: true, force: true });
-  await mkdir(join(temporary, part), { recursive: true });
-  const { root } = model.folder;
-  const kept = TAKEN.filter((name) => name !== part && files[name] === undefined);
-  for (const name of kept) {
-    if (name.startsWith(NULL_EMBEDDING) && nullEmbedding !== undefined) continue;
-    await take(join(root, name), join(temporary, name));
-  }
-  await take(join(root, part, "config.json"), join(temporary, part, "config.json"));
-  for (const [name, text] of Object.entries(files)) await writeFile(join(temporary, name), text);
-  const tensors = [...weights].map(([name, value]) => ({ name, tensor: cast(value, "float16") }));
-  if (nullEmbedding !== undefined) await writeNullEmbedding(temporary, nullEmbedding);
-  await writeSafetensors(join(temporary, part, WEIGHTS[part]), tensors, { format: "pt" });
+  await mkdir(temporary, { recursive: true });
+  await fill(temporary);
   await rm(before, { recursive: true, force: true });
   await rename(target, before).catch(ignoreMissing);
   await rename(temporary, target);

@@ -46,7 +46,15 @@ const MOVQ: readonly Rule[] = [
   { names: /weight$/, make: scaled(3) },
 ];
 
-const RULES = { unet: UNET, text_encoder: T5, movq: MOVQ } as const;
+/** Of a classifier; what blocks add begins small, so that the first pictures go through. */
+const CLASSIFIER: readonly Rule[] = [
+  { names: /bias$/, make: (shape) => filled(shape, 0) },
+  { names: /norm\w*\.weight$/, make: (shape) => filled(shape, 1) },
+  { names: /conv2\.weight$/, make: scaled(10) },
+  { names: /weight$/, make: scaled(1) },
+];
+
+const RULES = { unet: UNET, text_encoder: T5, movq: MOVQ, classifier: CLASSIFIER } as const;
 
 /** Fresh values of the parameters of a part of a model; the same for the same key. */
 export function initialWeights(

@@ -8,9 +8,8 @@ import type { Figures, StepRecord } from "./log.node.ts";
 import type { Place } from "./place.ts";
 
 /** What all kinds of runs work with. */
-export interface Workplace {
+export interface Bench {
   readonly engine: Engine;
-  readonly model: OpenedModel;
   /** The run's key; each kind and the data have uses of their own of it. */
   readonly key: Key;
   /** Where what was found out about data is kept. */
@@ -22,6 +21,11 @@ export interface Workplace {
       | { readonly type: "prepare"; readonly what: string }
       | { readonly type: "skipped"; readonly skipped: readonly Skipped[] },
   ) => void;
+}
+
+/** Of the kinds that train a part of a model. */
+export interface Workplace extends Bench {
+  readonly model: OpenedModel;
 }
 
 /** What an update says for the log, and where the data of its stage goes on. */

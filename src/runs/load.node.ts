@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { KandinskyError } from "../base/mod.ts";
-import { parseRun, type RunConfig } from "./config.ts";
+import { parseRun, type RunConfig, type RunOf } from "./config.ts";
 
 type Reader = (file: string) => Promise<unknown>;
 
@@ -45,12 +45,12 @@ export async function loadRun(path: string): Promise<RunConfig> {
 }
 
 function withFolders(config: RunConfig, base: string): RunConfig {
-  const model = resolve(base, config.model);
-  if (!("data" in config)) return { ...config, model };
-  const { data } = config;
-  if (data.kind === "files") {
-    return { ...config, model, data: { ...data, paths: data.paths.map((path) => resolve(base, path)) } };
-  }
-  const { folder } = data;
-  return { ...config, model, data: folder === undefined ? data : { ...data, folder: resolve(base, folder) } };
+  const model = "model" in config ? { model: resolve(base, config.model) } : {};
+  const data = "data" in config ? { data: withDataFolders(config.data, base) } : {};
+  return { ...config, ...model, ...data } as RunConfig;
+}
+
+function withDataFolders(data: RunOf<"diffusion">["data"], base: string): RunOf<"diffusion">["data"] {
+  if (data.kind === "files") return { ...data, paths: data.paths.map((path) => resolve(base, path)) };
+  return data.folder === undefined ? data : { ...data, folder: resolve(base, data.folder) };
 }

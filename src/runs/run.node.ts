@@ -1,16 +1,15 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { KandinskyError } from "../base/mod.ts";
 import type { Skipped } from "../data/mod.ts";
-import { openModel } from "../pipelines/mod.ts";
 import { keyOf } from "../random/mod.ts";
 import { startEngine } from "../runtime/mod.ts";
 import { decaysMatrices, openTrainer, type Trainer } from "../train/mod.ts";
 import { type FoundCheckpoint, hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.node.ts";
 import { essentials, type RunConfig, type Stage } from "./config.ts";
 import { replaceFile } from "./export.node.ts";
-import { openLearner } from "./kinds.node.ts";
+import { prepareLearner } from "./kinds.node.ts";
 import type { Learner, OpenStage } from "./learner.ts";
 import { appendRecord, cutRecords, readRecords, type StepRecord } from "./log.node.ts";
 import { runPage } from "./page.ts";
@@ -52,7 +51,7 @@ export type RunEvent =
  */
 export async function* runTraining(config: RunConfig, options: RunOptions): AsyncGenerator<RunEvent> {
   const { folder, resume, threads = availableParallelism(), signal } = options;
-  const model = await openModel(config.model);
+  const openLearner = await prepareLearner(config);
   const saved = {
     folder: join(folder, "checkpoints"),
     essentials: JSON.parse(JSON.stringify(essentials(config))),
@@ -64,9 +63,8 @@ export async function* runTraining(config: RunConfig, options: RunOptions): Asyn
 
   const pending: RunEvent[] = [];
   await using engine = await startEngine({ device: "cpu", threads });
-  const learner = await openLearner(config, {
+  const learner = await openLearner({
     engine,
-    model,
     key: keyOf(config.seed),
     cache: join(folder, "data"),
     threads,
@@ -88,7 +86,7 @@ export async function* runTraining(config: RunConfig, options: RunOptions): Asyn
       optimizer: { ...config.optimizer, decays: decaysMatrices, halfLives: config.halfLives },
       state: found?.state ?? { updates: 0, samples: 0, parameters },
     });
-    const run: Running = { config, folder, title: model.info.name, learner, trainer };
+    const run: Running = { config, folder, learner, trainer };
     if (update === 0) yield* drawn(run, update);
     for (let place = placeOf(stages, update); place !== undefined; place = placeOf(stages, update)) {
       if (signal?.aborted) break;
@@ -142,8 +140,6 @@ export async function* runTraining(config: RunConfig, options: RunOptions): Asyn
 interface Running {
   readonly config: RunConfig;
   readonly folder: string;
-  /** The model's name. */
-  readonly title: string;
   readonly learner: Learner;
   readonly trainer: Trainer;
 }
@@ -169,7 +165,7 @@ function isDue({ stages }: RunConfig, update: number, every: number): boolean {
 
 /** Exports the averaged weights as a model, draws a sheet with it and renews the page. */
 async function* drawn(
-  { config, folder, title, learner, trainer }: Running,
+  { config, folder, learner, trainer }: Running,
   update: number,
 ): AsyncGenerator<RunEvent> {
   const { averages } = await trainer.state();
@@ -184,7 +180,7 @@ async function* drawn(
     .sort()
     .reverse();
   const page = runPage({
-    title: `Training ${title}`,
+    title: `Training ${basename(folder)}`,
     records: await readRecords(folder),
     updates: totalUpdates(config.stages),
     sheets: sheets.map((name) => ({ file: `sheets/${name}`, update: Number(name.match(/\d+/)![0]) })),

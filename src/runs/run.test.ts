@@ -2,12 +2,21 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { readTensorAsFloat32 } from "../checkpoint/mod.ts";
+import { openPart, readTensorAsFloat32 } from "../checkpoint/mod.ts";
+import { classifierParameters, parseClassifierConfig } from "../models/mod.ts";
 import { Kandinsky3, openModel } from "../pipelines/mod.ts";
-import { ALL_LANGUAGES } from "../scenes/mod.ts";
+import { ALL_LANGUAGES, readSubjects } from "../scenes/mod.ts";
+import { writeDiscs } from "../scenes/test-support.ts";
 import { readRecords } from "./log.node.ts";
 import { type RunConfig, type RunEvent, runTraining } from "./mod.ts";
-import { tinyAutoencoderRun, tinyRun, tinyTextRun, writePictures, writeTinyModel } from "./test-support.ts";
+import {
+  tinyAutoencoderRun,
+  tinyClassifierRun,
+  tinyRun,
+  tinyTextRun,
+  writePictures,
+  writeTinyModel,
+} from "./test-support.ts";
 
 let root: string;
 beforeAll(async () => {
@@ -121,6 +130,36 @@ test(
     const types: string[] = [];
     for await (const event of model.generate(request)) types.push(event.type);
     expect(types).toContain("picture");
+  },
+);
+
+test(
+  "runTraining of a classifier goes on bit for bit, and leaves a network with its own figures",
+  SLOW,
+  async () => {
+    const subjects = await readSubjects();
+    const shown = [
+      ...subjects.filter(({ heldOut }) => !heldOut).slice(0, 5),
+      ...subjects.filter(({ heldOut }) => heldOut).slice(0, 1),
+    ];
+    await writeDiscs(join(root, "icons"), shown);
+    const config = tinyClassifierRun(
+      root,
+      shown.map(({ code }) => code),
+    );
+    const [whole, stopped] = [join(root, "classifier"), join(root, "classifier-stopped")];
+    await runAll(config, whole, false);
+    await runAll(config, stopped, false, 2);
+    await runAll(config, stopped, true);
+    expect(await stateOf(stopped)).toBe(await stateOf(whole));
+    const part = await openPart(join(whole, "model"));
+    const read = parseClassifierConfig(part.config, part.configFile);
+    expect(read.classes).toEqual(shown.filter(({ heldOut }) => !heldOut).map(({ code }) => code));
+    expect(read.measured).toEqual((await readRecords(whole)).at(-1)!.measured);
+    expect(Object.keys(read.measured)).toContain("never taught, first of 100");
+    const wanted = classifierParameters(read).map(({ name, shape }) => `${name} ${shape}`);
+    const written = [...part.tensors.values()].map(({ name, shape }) => `${name} ${shape}`);
+    expect(written.sort()).toEqual(wanted.sort());
   },
 );
 

@@ -60,8 +60,8 @@ export function openSource(request: SourceRequest): Promise<Source> {
 
 const DEPTH = 3;
 /** The engine has threads of its own; data needs a small part of one. */
-const WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
-const ALONE = { rank: 0, world: 1 };
+export const WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
+export const ALONE = { rank: 0, world: 1 };
 
 async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promise<Source> {
   const { stage, key, cursor, onPrepare } = request;

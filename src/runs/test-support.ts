@@ -92,6 +92,30 @@ export function tinyTextRun(root: string): RunConfig {
   return parseRun(input, "test");
 }
 
+/** A classifier run of four updates, on subjects of which one is kept from training. */
+export function tinyClassifierRun(root: string, subjects: readonly string[]): RunConfig {
+  const input = {
+    kind: "classifier",
+    seed: 5,
+    data: { kind: "scenes", folder: join(root, "icons"), subjects },
+    styles: { noto: 1 },
+    network: { side: 16, widths: [8, 16], features: 8 },
+    stages: [
+      {
+        name: "renders",
+        sizes: [{ width: 16, height: 16 }],
+        batch: 8,
+        parts: 2,
+        samples: 32,
+        learningRate: 1e-3,
+      },
+    ],
+    halfLives: [20],
+    checkpoints: { every: 100 },
+  };
+  return parseRun(input, "test");
+}
+
 /** An autoencoder run of four updates, one half of a batch after the other. */
 export function tinyAutoencoderRun(root: string): RunConfig {
   const size = { width: 128, height: 64 };

@@ -1,32 +1,25 @@
 import {
-  abs,
   add,
   argmin,
   buildGraph,
   detach,
-  div,
   embed,
   type Graph,
   type GraphBuilder,
-  logSoftmax,
   matmul,
-  maximum,
   mul,
   type ParameterShape,
   parametersOf,
   reachable,
-  reduceSum,
   reshape,
   slice,
-  sqrt,
-  sub,
   transpose,
   type Value,
 } from "../graph/mod.ts";
 import { type T5Config, t5Graph, t5Parameters } from "../models/mod.ts";
-import { linear, Scope } from "../nn/mod.ts";
+import { linear, Scope, unitRows } from "../nn/mod.ts";
 import { float32 } from "../tensor/mod.ts";
-import { mean } from "../train/mod.ts";
+import { crossEntropy, mean } from "../train/mod.ts";
 
 /** What a head tells of a caption, with the number of its classes. */
 export interface Head {
@@ -94,26 +87,12 @@ export function textEncoderParameters(config: T5Config, heads: readonly Head[]):
   return [...t5Parameters(config), ...all.filter(({ name }) => !known.has(name))];
 }
 
-/** The mean of the negative logarithm of the right class's share: logits [B,C], classes [B,1] as numbers. */
-function crossEntropy(logits: Value, classes: Value): Value {
-  const [batch, count] = logits.shape as [number, number];
-  const numbers = logits.builder.constant(
-    float32(
-      [1, count],
-      Array.from({ length: count }, (_, i) => i),
-    ),
-  );
-  const chosen = maximum(add(mul(abs(sub(classes, numbers)), -1), 1), 0);
-  return mul(reduceSum(reshape(mul(logSoftmax(logits), chosen), [batch * count]), 0), -1 / batch);
-}
-
 /** How far captions of one scene are from being each other's nearest, among all scenes of the batch. */
 function contrastOf(s: Scope, pooled: Value, temperature: number): Value {
   const projected = linear(s, pooled, CONTRAST_WIDTH, { bias: false });
   const [batch] = projected.shape as [number, number];
   const half = batch / 2;
-  const norms = sqrt(add(reshape(reduceSum(mul(projected, projected), 1), [batch, 1]), NORM_EPSILON));
-  const unit = div(projected, norms);
+  const unit = unitRows(projected);
   const [one, other] = [slice(unit, 0, 0, half), slice(unit, 0, half, batch)];
   const similar = mul(matmul(one, other, { transposeB: true }), 1 / temperature);
   const rows = s.builder.constant(
@@ -124,8 +103,6 @@ function contrastOf(s: Scope, pooled: Value, temperature: number): Value {
   );
   return mul(add(crossEntropy(similar, rows), crossEntropy(transpose(similar, [1, 0]), rows)), 0.5);
 }
-
-const NORM_EPSILON = 1e-6;
 
 /** 0, and a reading of each parameter that the shorter encoder has not, so that its derivative is 0. */
 function unreadOf(builder: GraphBuilder, config: T5Config, encoder: Graph): Value {

@@ -15,6 +15,7 @@ export { type MastersRequest, openMasters } from "./masters.node.ts";
 export { readMasterSheet } from "./sheet.node.ts";
 export {
   ARRANGEMENTS,
+  aloneSpec,
   drawSpec,
   isHeldOutBackground,
   isHeldOutPair,
@@ -37,6 +38,6 @@ export {
   type SceneStreamOptions,
 } from "./stream.node.ts";
 export { isStyle, STYLES, type Style, type StyleName } from "./styles.ts";
-export { readSubjects, SCENES_CACHE, SUBJECTS_FILE } from "./subjects.node.ts";
+export { readSeedCodes, readSubjects, SCENES_CACHE, SUBJECTS_FILE } from "./subjects.node.ts";
 export { type Forms, listedSubjects, namesOf, parseSubjects, type Subject } from "./subjects.ts";
 export { type ScenesRequest, writeScenes } from "./write.node.ts";

@@ -46,6 +46,8 @@ export interface SceneOptions {
   readonly split: Split;
   readonly kinds: Readonly<Record<SceneKind, number>>;
   readonly styles: Readonly<Partial<Record<StyleName, number>>>;
+  /** How single subjects lie: least and most of their side, and how far from the middle, in units of the picture. */
+  readonly alone: { readonly side: readonly [number, number]; readonly shift: number };
   /** Part of the scenes on white; the rest shares the twelve colours. */
   readonly white: number;
   /** Part of the captions that name the style. */
@@ -57,6 +59,7 @@ export const NANO_SCENES: SceneOptions = {
   split: "train",
   kinds: { single: 0.55, relation: 0.2, count: 0.15, grid: 0.1 },
   styles: { noto: 0.7, flat: 0.3 },
+  alone: { side: [0.72, 0.92], shift: 0.03 },
   white: 0.4,
   tellStyle: 0.75,
 };
@@ -88,7 +91,7 @@ function hash(text: string): number {
  */
 export function drawSpec(key: Key, subjects: readonly Subject[], options: SceneOptions): SceneSpec {
   const draws = drawsOf(key);
-  const { split, kinds, styles, white, tellStyle } = options;
+  const { split, kinds, styles, alone, white, tellStyle } = options;
   const kind = draws.pick(Object.keys(kinds) as SceneKind[], (name) => kinds[name]);
   const style = draws.pick(
     (Object.keys(STYLES) as StyleName[]).filter((name) => (styles[name] ?? 0) > 0),
@@ -100,7 +103,7 @@ export function drawSpec(key: Key, subjects: readonly Subject[], options: SceneO
   const codes = relation === undefined ? [drawAlone(draws, pool, isKept)] : drawPair(draws, pool, isKept);
   const background = drawBackground(draws, codes, isKept && relation === undefined, white);
   const count = kind === "count" ? draws.whole(2, 4) : kind === "grid" ? 9 : codes.length;
-  const places = PLACES[kind](draws, count, relation);
+  const places = PLACES[kind](draws, { count, relation, alone });
   return {
     kind,
     style,
@@ -154,14 +157,15 @@ function drawBackground(draws: Draws, codes: readonly string[], heldOut: boolean
 
 type Place = Omit<Placed, "code">;
 
-const PLACES: Readonly<
-  Record<SceneKind, (draws: Draws, count: number, relation: Relation | undefined) => Place[]>
-> = {
-  single: (draws) => {
-    const side = draws.uniform(0.72, 0.92);
-    return [squareAt(0.5 + draws.uniform(-0.03, 0.03), 0.5 + draws.uniform(-0.03, 0.03), side)];
+interface Arranged extends Pick<SceneSpec, "count" | "relation">, Pick<SceneOptions, "alone"> {}
+
+const PLACES: Readonly<Record<SceneKind, (draws: Draws, how: Arranged) => Place[]>> = {
+  single: (draws, { alone }) => {
+    const side = draws.uniform(...alone.side);
+    const middle = () => 0.5 + draws.uniform(-alone.shift, alone.shift);
+    return [squareAt(middle(), middle(), side)];
   },
-  relation: (draws, _count, relation) => {
+  relation: (draws, { relation }) => {
     const side = draws.uniform(0.42, 0.48);
     const across = draws.uniform(-0.06, 0.06);
     const [dx, dy] = TOWARDS[relation!];
@@ -173,7 +177,7 @@ const PLACES: Readonly<
       ),
     );
   },
-  count: (draws, count) => {
+  count: (draws, { count }) => {
     const side = draws.uniform(0.38, 0.44);
     const arrangement = draws.pick(ARRANGEMENTS[count]!);
     return arrangement.map(([x, y]) =>
@@ -233,6 +237,19 @@ export const ARRANGEMENTS: Readonly<Record<number, readonly (readonly (readonly 
     ],
   ],
 };
+
+/** One subject in the middle of a picture of one colour; captions name style, and not white. */
+export function aloneSpec(code: string, style: StyleName, background: Background, side: number): SceneSpec {
+  return {
+    kind: "single",
+    style,
+    background,
+    subjects: [{ code, ...squareAt(0.5, 0.5, side) }],
+    relation: undefined,
+    count: 1,
+    told: { style: true, white: false },
+  };
+}
 
 /** A square about a centre, moved so that it lies in the picture. */
 export function squareAt(x: number, y: number, side: number): Place {

@@ -1,5 +1,17 @@
 import { product } from "../base/mod.ts";
-import { abs, add, detach, mul, reduceSum, reshape, sub, type Value } from "../graph/mod.ts";
+import {
+  abs,
+  add,
+  detach,
+  logSoftmax,
+  maximum,
+  mul,
+  reduceSum,
+  reshape,
+  sub,
+  type Value,
+} from "../graph/mod.ts";
+import { float32 } from "../tensor/mod.ts";
 
 /** The mean of all values, [] . */
 export function mean(x: Value): Value {
@@ -49,4 +61,17 @@ export function vqLoss(
 /** The codes, with the derivative of the latents (Bengio et al. 2013). */
 export function straightThrough(latents: Value, codes: Value): Value {
   return add(latents, detach(sub(codes, latents)));
+}
+
+/** The mean of the negative logarithm of the right class's share: logits [B,C], classes [B,1] as numbers. */
+export function crossEntropy(logits: Value, classes: Value): Value {
+  const [batch, count] = logits.shape as [number, number];
+  const numbers = logits.builder.constant(
+    float32(
+      [1, count],
+      Array.from({ length: count }, (_, i) => i),
+    ),
+  );
+  const chosen = maximum(add(mul(abs(sub(classes, numbers)), -1), 1), 0);
+  return mul(reduceSum(reshape(mul(logSoftmax(logits), chosen), [batch * count]), 0), -1 / batch);
 }

@@ -10,6 +10,7 @@ export {
 export { type DiffusionShape, diffusionGraph, NULL_EMBEDDING, predictionOf } from "./diffusion-graph.ts";
 export { checkInPlace } from "./in-place.ts";
 export {
+  crossEntropy,
   mean,
   meanAbsolute,
   meanOfRows,
