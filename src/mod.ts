@@ -27,7 +27,6 @@ export {
   type AlphaMap,
   drawMask,
   holeRatio,
-  keepCells,
   MASK_KINDS,
   type MadeMask,
   type Mask,

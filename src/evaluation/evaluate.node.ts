@@ -58,8 +58,13 @@ const FRESH = 400;
 const SCENE_SIDE = 32;
 
 /** One root for everything that evaluations draw, so that all models are asked the same. */
-const ROOT = keyOf(20231122);
-const [ASKED, OTHERS, SEEN, UNSEEN] = [0, 1, 2, 3].map((n) => foldIn(ROOT, n)) as [Key, Key, Key, Key];
+export const EVALUATION_ROOT = keyOf(20231122);
+const [ASKED, OTHERS, SEEN, UNSEEN] = [0, 1, 2, 3].map((n) => foldIn(EVALUATION_ROOT, n)) as [
+  Key,
+  Key,
+  Key,
+  Key,
+];
 
 /**
  * Draws what a small model is asked for, judges it and writes `report.json` and `index.html`. Every picture is a file as

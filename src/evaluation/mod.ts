@@ -1,5 +1,10 @@
 export { backgroundOf, colourGap, type FoundBackground } from "./background.ts";
-export { type EvaluationEvent, type EvaluationRequest, evaluateModel } from "./evaluate.node.ts";
+export {
+  EVALUATION_ROOT,
+  type EvaluationEvent,
+  type EvaluationRequest,
+  evaluateModel,
+} from "./evaluate.node.ts";
 export { colourDistance, FEATURE_SIDE, type Features, featuresOf, nearestFeatures } from "./features.ts";
 export { type GridFigures, gridFigures, isStraightGrid, STRAIGHT } from "./grid.ts";
 export { judge, type Others, type Ranks, type Verdict } from "./judge.ts";

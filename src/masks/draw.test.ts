@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { drawMask } from "./draw.ts";
-import { holeRatio, keepCells } from "./mask.ts";
+import { holeRatio } from "./mask.ts";
 import type { AlphaMap, Layer, PlacedObject, Point } from "./spec.ts";
 import { disc, picture } from "./test-support.ts";
 
@@ -140,7 +140,7 @@ test("drawMask object: flip mirrors, scale and center move", () => {
   ]);
 });
 
-test("drawMask object: a line of one pixel survives a reduction by eight, and so does its cell of the latent", () => {
+test("drawMask object: a line of one pixel survives a reduction by eight", () => {
   const data = new Uint8Array(512 * 512);
   for (let y = 40; y < 470; y++) data[y * 512 + 333] = 255;
   const line = { id: "line", width: 512, height: 512, data };
@@ -150,21 +150,8 @@ test("drawMask object: a line of one pixel survives a reduction by eight, and so
   const rows = picture(mask).map((row) => row.includes("#"));
   expect(rows.indexOf(true)).toBeLessThanOrEqual(5);
   expect(rows.lastIndexOf(true)).toBeGreaterThanOrEqual(58);
-  const keep = keepCells(mask, 8).data;
-  expect([...keep].filter((value) => value === 0).length).toBeGreaterThanOrEqual(8);
 });
 
 test("drawMask object: an unknown id is named", () => {
   expect(() => drawDisc({ id: "other" })).toThrow("its object is not there: other");
-});
-
-test("keepCells has 1 where every pixel is kept: one hole pixel marks its cell", () => {
-  const mask = draw(12, 8, { shape: "box", left: 7, top: 3, width: 1, height: 1 });
-  expect(keepCells(mask, 4)).toEqual({
-    dtype: "float32",
-    shape: [1, 1, 2, 3],
-    data: Float32Array.of(1, 0, 1, 1, 1, 1),
-  });
-  expect(keepCells(mask, 1).data.filter((value) => value === 0).length).toBe(1);
-  expect(() => keepCells(mask, 5)).toThrow("seen 12x8, wanted multiples of 5");
 });

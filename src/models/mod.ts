@@ -17,7 +17,7 @@ export {
 } from "./names.ts";
 export { FLAN_UL2, parseT5Config, type T5Config } from "./t5/config.ts";
 export { relativeBucket, type T5Range, t5Graph, t5Parameters } from "./t5/model.ts";
-export { KANDINSKY3_UNET, parseUNetConfig, type UNetConfig } from "./unet/config.ts";
+export { KANDINSKY3_UNET, parseUNetConfig, type UNetConfig, widenUNetJson } from "./unet/config.ts";
 export {
   textProjectionGraph,
   type UNetShape,

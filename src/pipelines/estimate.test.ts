@@ -4,10 +4,11 @@ import { KandinskyError } from "../base/mod.ts";
 import { graphFlops } from "../graph/mod.ts";
 import { movqDecoderGraph, t5Graph, textProjectionGraph, unetGraph } from "../models/mod.ts";
 import { stageCosts } from "./costs.node.ts";
+import { EMBEDDED_MODEL } from "./embedded.node.ts";
 import { estimateJob, planIfLarge } from "./estimate.node.ts";
 import { inspectModel } from "./inspect.node.ts";
 import { Kandinsky3 } from "./kandinsky3.node.ts";
-import { EMBEDDED_MODEL, openModel } from "./model.node.ts";
+import { openModel } from "./model.node.ts";
 
 const TINY = fileURLToPath(new URL("../../../golden/tiny-k3", import.meta.url));
 const SIZE = { width: 128, height: 192, batch: 1, steps: 4 };

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { encodePixels, featherMask, type Picture, type SoftMask } from "../image/mod.ts";
 import { type InpaintRequest, Kandinsky3, type OpenFile, type PictureRequest } from "./mod.ts";
-import { keptCells } from "./scene.node.ts";
+import { keptCells } from "./tell-hole.ts";
 
 const GOLDEN = fileURLToPath(new URL("../../../golden/", import.meta.url));
 

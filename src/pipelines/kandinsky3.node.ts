@@ -5,12 +5,13 @@ import { type Device, processMemory, startEngine, watchMemory } from "../runtime
 import type { LoraChoice } from "./adapt.node.ts";
 import { ladderOf } from "./denoise.node.ts";
 import { CELLS_TOGETHER, drawGroup, type Running, TILES_TOGETHER } from "./draw.node.ts";
+import { EMBEDDED_MODEL } from "./embedded.node.ts";
 import { type Estimate, estimateJob, planIfLarge } from "./estimate.node.ts";
 import type { GenerateEvent, Notice, RunState } from "./events.ts";
 import { type Inputs, knownPictures, type OpenFile, openInputs, openLocalFile } from "./inputs.node.ts";
 import type { Job, PictureJob } from "./job.ts";
 import { SideEvents } from "./merge.ts";
-import { EMBEDDED_MODEL, type ModelInfo, type OpenedModel, openModel } from "./model.node.ts";
+import { type ModelInfo, type OpenedModel, openModel } from "./model.node.ts";
 import { MovqRunner } from "./movq-runner.node.ts";
 import { type OnPack, PackStore } from "./packing.node.ts";
 import { passesFor } from "./passes.node.ts";

@@ -14,6 +14,7 @@ export {
 } from "./convert.node.ts";
 export { type StageReport, stageCosts, type WorkSize, type WorkStage } from "./costs.node.ts";
 export { contextOf, type DenoisingSettings, denoiserOfNetwork, evaluatorOf } from "./denoise.node.ts";
+export { EMBEDDED_MODEL, embeddedModelFor, embeddedModelNamed } from "./embedded.node.ts";
 export type { Estimate } from "./estimate.node.ts";
 export type { GenerateEvent, Notice, RunState, Stage } from "./events.ts";
 export { type OpenFile, openLocalFile } from "./inputs.node.ts";
@@ -30,7 +31,6 @@ export {
   bindMovq,
   bindTextEncoder,
   bindUNet,
-  EMBEDDED_MODEL,
   type ModelInfo,
   type ModelPart,
   type OpenedModel,
@@ -92,6 +92,7 @@ export { ResidentPrograms } from "./resident.node.ts";
 export { checkSide, inpaintingCanvas, type ModelDefaults, resolveRequest } from "./resolve.ts";
 export { maskedLatent } from "./scene.node.ts";
 export { encodeText } from "./t5-runner.node.ts";
+export { tellHole, withoutHole } from "./tell-hole.ts";
 export {
   type Conditioning,
   MAX_TOKENS,

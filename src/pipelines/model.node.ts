@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { KandinskyError } from "../base/mod.ts";
 import {
   bind,
@@ -27,9 +26,6 @@ import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
 import { type LoraChoice, type LoraInfo, withLoras } from "./adapt.node.ts";
 import { fingerprintOf } from "./fingerprint.node.ts";
 import type { BoundPart } from "./packing.node.ts";
-
-/** The model that comes with the package. */
-export const EMBEDDED_MODEL = fileURLToPath(new URL("../../../models/nano", import.meta.url));
 
 /** What is known of a model from its small files. */
 export interface ModelInfo {

@@ -11,15 +11,14 @@ import {
   resizeMask,
   resizePicture,
   type SoftMask,
-  tensorFromPicture,
 } from "../image/mod.ts";
-import { float32, type Tensor } from "../tensor/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
 import { encodeCanvas, encodeImage } from "./canvas.node.ts";
 import type { Known } from "./denoise.node.ts";
 import type { Inputs } from "./inputs.node.ts";
 import type { Job, JobOf } from "./job.ts";
 import type { MovqRunner } from "./movq-runner.node.ts";
-import { withChannels } from "./tiles.ts";
+import { openCells, tellHole, withoutHole } from "./tell-hole.ts";
 
 /** What all pictures of a job are drawn from besides noise and text. */
 export interface Scene {
@@ -140,58 +139,16 @@ function stagecraftOf(job: Job): Stagecraft<Job> {
   return STAGECRAFT[job.operation] as Stagecraft<Job>;
 }
 
-/**
- * What a U-Net for inpainting gets beside the latent, [1,1+C,h,w]: 1 where a cell is kept, and the latent of the
- * picture with every pixel that is not wholly kept in mid grey (Kandinsky 3, `inpainting_pipeline.py`). `keep` has a
- * share of 1 for each pixel.
- */
+/** As `tellHole`, of one picture; `keep` has a share of 1 for each pixel. */
 export async function maskedLatent(
   picture: Picture,
   keep: Float32Array,
   { movq, cell }: Pick<SceneTools, "movq" | "cell">,
 ): Promise<Tensor<"float32">> {
-  const { shape, data } = tensorFromPicture(picture);
-  const masked = data.map((value, i) => (keep[i % keep.length] === 1 ? value : 0));
-  const latent = await encodeImage(movq, float32(shape, masked), cell);
-  return withChannels(keptCells(keep, picture, cell), latent);
+  return tellHole(keep, picture, cell, await encodeImage(movq, withoutHole(picture, keep), cell));
 }
 
 type Size = Readonly<Record<"width" | "height", number>>;
-
-/**
- * The mask [1,1,h,w] as the original makes it: the first pixel of each cell says whether it is kept. A hole that falls
- * between these pixels would be lost, so a cell with a part of a hole is open where no cell around it is.
- */
-export function keptCells(keep: Float32Array, size: Size, cell: number): Tensor<"float32"> {
-  const [rows, columns] = [size.height / cell, size.width / cell];
-  const first = Float32Array.from({ length: rows * columns }, (_, i) => {
-    return keep[Math.floor(i / columns) * cell * size.width + (i % columns) * cell]!;
-  });
-  const touched = openCells(keep, size, cell).data;
-  const kept = first.map((value, i) => {
-    if (value < 1 || touched[i] === 0) return value;
-    const [x, y] = [i % columns, Math.floor(i / columns)];
-    for (let v = Math.max(0, y - 1); v <= Math.min(rows - 1, y + 1); v++) {
-      for (let u = Math.max(0, x - 1); u <= Math.min(columns - 1, x + 1); u++) {
-        if (first[v * columns + u]! < 1) return value;
-      }
-    }
-    return 0;
-  });
-  return float32([1, 1, rows, columns], kept);
-}
-
-/** [1,1,h,w]: 1 for cells with a pixel that is not wholly kept. */
-function openCells(keep: Float32Array, size: Size, cell: number): Tensor<"float32"> {
-  const [rows, columns] = [size.height / cell, size.width / cell];
-  const open = new Float32Array(rows * columns);
-  for (const [i, value] of keep.entries()) {
-    if (value === 1) continue;
-    const x = Math.floor((i % size.width) / cell);
-    open[Math.floor(i / size.width / cell) * columns + x] = 1;
-  }
-  return float32([1, 1, rows, columns], open);
-}
 
 /** Where the picture that is extended lies on the canvas. */
 function placeOf({ left, top, offset }: JobOf<"extend">): Pick<Rect, "left" | "top"> {

@@ -40,6 +40,7 @@ export async function openAutoencoder(config: Config, workplace: Workplace): Pro
       key: at,
       cursor,
       cache: workplace.cache,
+      objects: false,
       onSkipped: (skipped) => workplace.tell({ type: "skipped", skipped }),
       onPrepare: (what) => workplace.tell({ type: "prepare", what }),
     });

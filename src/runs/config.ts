@@ -103,6 +103,12 @@ const DIFFUSION = z.strictObject({
   stages: z.array(PICTURE_STAGE).min(1),
   /** Part of the captions that are left out, so that guidance has something to guide away from. */
   dropout: share.default(0.1),
+  /**
+   * Fills holes: beside the noisy latent the U-Net is told what is kept and the latent of the picture without the hole.
+   * One of 4 input channels gets 5 more, whose weights begin with 0. `everything` is the part of the samples that are
+   * all hole, besides those of the mixture of masks (one in twenty).
+   */
+  inpainting: z.strictObject({ everything: share.default(0) }).optional(),
   /** Limit of min-SNR weights; all timesteps count the same without. */
   minSnr: positive.optional(),
   sheets: SHEETS.optional(),

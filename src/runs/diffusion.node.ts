@@ -1,8 +1,10 @@
 import { scheduleOf } from "../diffusion/mod.ts";
-import { PackStore, passesFor } from "../pipelines/mod.ts";
-import { foldIn } from "../random/mod.ts";
+import { tensorFromPicture } from "../image/mod.ts";
+import { PackStore, passesFor, tellHole, withoutHole } from "../pipelines/mod.ts";
+import { foldIn, type Key } from "../random/mod.ts";
 import { concatRows, row, type Tensor, tensor } from "../tensor/mod.ts";
 import {
+  type DiffusionSamples,
   diffusionBatch,
   diffusionGraph,
   NULL_EMBEDDING,
@@ -12,10 +14,12 @@ import {
 import type { RunOf } from "./config.ts";
 import { exportModel } from "./export.node.ts";
 import { openFrozen } from "./frozen.node.ts";
+import { drawHoles } from "./holes.ts";
+import { inpaintingUNet, plainUNet } from "./inpainting-unet.ts";
 import { KEYS, type Learner, type OpenStage, type Workplace } from "./learner.ts";
 import { decilesOf } from "./log.node.ts";
 import { drawSheet } from "./sheet.node.ts";
-import { openSource } from "./source.node.ts";
+import { openSource, type SourceBatch } from "./source.node.ts";
 import { firstWeights } from "./weights.node.ts";
 
 type Config = RunOf<"diffusion">;
@@ -27,6 +31,8 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
   const workshop = { engine, store: new PackStore(model.folder.root, true, () => {}) };
   const frozen = openFrozen(workshop, model, config.tokens, passes);
   const { profile, cell } = model.info;
+  const { inpainting } = config;
+  const unet = inpainting === undefined ? plainUNet(model) : inpaintingUNet(model);
   const objective: Objective = {
     schedule: scheduleOf(model.scheduler),
     prediction: model.scheduler.prediction,
@@ -34,8 +40,25 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
     dropout: config.dropout,
     profile,
   };
+  /** The batch as the frozen parts see it; pictures with holes where the run is for inpainting. */
+  const samplesOf = async (batch: SourceBatch, at: Key): Promise<DiffusionSamples> => {
+    const { pictures, texts, objects } = batch;
+    const images = pictures.map(tensorFromPicture);
+    if (inpainting === undefined) {
+      return { latents: await frozen.latentsOf(images), ...(await frozen.statesOf(texts)) };
+    }
+    const wholes = pictures.map((picture, i) => ({ ...picture, text: texts[i]!, objects: objects[i]! }));
+    const holed = drawHoles(wholes, inpainting.everything, at);
+    const masked = pictures.map((picture, i) => withoutHole(picture, holed[i]!.keep));
+    const both = await frozen.latentsOf([...images, ...masked]);
+    const rows = Array.from({ length: both.shape[0]! }, (_, i) => row(both, i));
+    const latents = rows.slice(0, images.length);
+    const told = holed.map(({ keep }, i) => tellHole(keep, pictures[i]!, cell, rows[images.length + i]!));
+    const states = await frozen.statesOf(holed.map(({ text }) => text));
+    return { latents: concatRows(latents), extra: concatRows(told), ...states };
+  };
   return {
-    firstWeights: () => firstWeights(model, config.start, foldIn(key, KEYS.weights)),
+    firstWeights: () => firstWeights(model, unet.config, config.start, foldIn(key, KEYS.weights)),
     async openStage(trainer, { index }, cursor): Promise<OpenStage> {
       const stage = config.stages[index]!;
       const source = await openSource({
@@ -44,6 +67,7 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
         key: foldIn(foldIn(key, KEYS.data), index),
         cursor,
         cache: workplace.cache,
+        objects: inpainting !== undefined,
         onSkipped: (skipped) => workplace.tell({ type: "skipped", skipped }),
         onPrepare: (what) => workplace.tell({ type: "prepare", what }),
       });
@@ -58,16 +82,16 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
           width: width / cell,
           contextLength: config.tokens,
         };
-        const graph = diffusionGraph(model.unet.config, shape, profile);
+        const graph = diffusionGraph(unet.config, shape, profile);
         const program = await trainer.prepare(`training at ${size}`, graph);
         programs.set(size, program);
         return program;
       };
       return {
         async step(update, learningRate) {
-          const { pictures, texts, cursor: after } = await source.next();
-          const { width, height } = pictures[0]!;
-          const samples = { latents: await frozen.latentsOf(pictures), ...(await frozen.statesOf(texts)) };
+          const batch = await source.next();
+          const { width, height } = batch.pictures[0]!;
+          const samples = await samplesOf(batch, foldIn(foldIn(key, KEYS.holes), update));
           const at = foldIn(foldIn(key, KEYS.objective), update);
           const { feeds, times } = diffusionBatch(samples, objective, at);
           const program = await programFor(width, height);
@@ -78,7 +102,7 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
           });
           const losses = results.flatMap((one) => Array.from(one["losses"]!.data as Float32Array));
           const deciles = decilesOf(times, losses, objective.schedule.alphasCumprod.length);
-          return { width, height, loss, deciles, gradientNorm, cursor: after };
+          return { width, height, loss, deciles, gradientNorm, cursor: batch.cursor };
         },
         waiting: () => source.waiting().share,
         async close() {
@@ -93,7 +117,12 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
       weights.delete(NULL_EMBEDDING);
       await exportModel(
         model,
-        { part: "unet", weights, nullEmbedding: averaged.get(NULL_EMBEDDING) },
+        {
+          part: "unet",
+          weights,
+          nullEmbedding: averaged.get(NULL_EMBEDDING),
+          files: unet.file === undefined ? {} : { "unet/config.json": unet.file },
+        },
         target,
       );
     },

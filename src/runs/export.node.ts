@@ -22,7 +22,7 @@ const TAKEN = [
 export interface NewPart {
   readonly part: keyof typeof WEIGHTS;
   readonly weights: ReadonlyMap<string, Tensor>;
-  /** Small files that come in the place of the model's, by name. */
+  /** Small files that come in the place of the model's, by path. */
   readonly files?: Readonly<Record<string, string>>;
   /** The learned embedding of no text, where it was trained. */
   readonly nullEmbedding?: Tensor | undefined;
@@ -37,12 +37,13 @@ export async function exportModel(model: OpenedModel, changed: NewPart, target: 
   await replaceFolder(target, async (temporary) => {
     await mkdir(join(temporary, part));
     const { root } = model.folder;
-    const kept = TAKEN.filter((name) => name !== part && files[name] === undefined);
+    const config = join(part, "config.json");
+    const others = TAKEN.filter((name) => name !== part);
+    const kept = [...others, config].filter((name) => files[name] === undefined);
     for (const name of kept) {
       if (name.startsWith(NULL_EMBEDDING) && nullEmbedding !== undefined) continue;
       await take(join(root, name), join(temporary, name));
     }
-    await take(join(root, part, "config.json"), join(temporary, part, "config.json"));
     for (const [name, text] of Object.entries(files)) await writeFile(join(temporary, name), text);
     if (nullEmbedding !== undefined) await writeNullEmbedding(temporary, nullEmbedding);
     await writeWeights(join(temporary, part, WEIGHTS[part]), weights);

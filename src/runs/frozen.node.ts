@@ -1,5 +1,3 @@
-import type { Picture } from "../image/mod.ts";
-import { tensorFromPicture } from "../image/mod.ts";
 import { movqEncoderGraph } from "../models/mod.ts";
 import { type Pass, runPasses } from "../passes/mod.ts";
 import {
@@ -15,8 +13,8 @@ import { concatRows, row, type Tensor } from "../tensor/mod.ts";
 
 /** The networks that are not trained. */
 export interface Frozen {
-  /** Pictures of one size to latents [B,C,h,w]. */
-  latentsOf(pictures: readonly Picture[]): Promise<Tensor<"float32">>;
+  /** Pictures [1,3,H,W] of one size, in [-1,1], to latents [B,C,h,w]. */
+  latentsOf(images: readonly Tensor<"float32">[]): Promise<Tensor<"float32">>;
   /** Captions to states [B,L,D] and how many tokens each has. */
   statesOf(texts: readonly string[]): Promise<{
     readonly hidden: Tensor<"float32">;
@@ -64,12 +62,12 @@ export function openFrozen(
   };
 
   return {
-    async latentsOf(pictures) {
-      const { width, height } = pictures[0]!;
+    async latentsOf(images) {
+      const [, , height, width] = images[0]!.shape as [number, number, number, number];
       const program = await loadEncoder(width, height);
       const encoded: Tensor<"float32">[] = [];
-      for (const chunk of chunksOf(pictures, ROWS)) {
-        const image = concatRows(filledUp(chunk, ROWS).map(tensorFromPicture));
+      for (const chunk of chunksOf(images, ROWS)) {
+        const image = concatRows(filledUp(chunk, ROWS));
         const { latents } = await program.run({ image }, { latents: "return" });
         encoded.push(...chunk.map((_, i) => row(latents as Tensor<"float32">, i)));
       }

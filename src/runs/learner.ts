@@ -60,4 +60,4 @@ export interface Learner {
 }
 
 /** Uses of the run's key. */
-export const KEYS = { weights: 0, data: 1, objective: 2, apart: 3 } as const;
+export const KEYS = { weights: 0, data: 1, objective: 2, apart: 3, holes: 4 } as const;

@@ -10,14 +10,26 @@ import {
 } from "../data/mod.ts";
 import type { Picture } from "../image/mod.ts";
 import { foldIn, type Key } from "../random/mod.ts";
-import { NANO_CAPTIONS, NANO_SCENES, openSceneStream, readSubjects, SCENES_CACHE } from "../scenes/mod.ts";
+import {
+  NANO_CAPTIONS,
+  NANO_SCENES,
+  openMasters,
+  openSceneStream,
+  readSubjects,
+  SCENES_CACHE,
+  type StyleName,
+} from "../scenes/mod.ts";
 import type { RunOf } from "./config.ts";
+import type { ShownObject } from "./holes.ts";
+import { sceneObjects } from "./scene-objects.ts";
 
 /** What one update learns from. */
 export interface SourceBatch {
   /** All of one size. */
   readonly pictures: readonly Picture[];
   readonly texts: readonly string[];
+  /** What each picture shows: nothing where that was not asked for or the data does not know. */
+  readonly objects: readonly (readonly ShownObject[])[];
   /** Plain data: where the stage goes on after this batch. */
   readonly cursor: unknown;
 }
@@ -37,6 +49,8 @@ export interface SourceRequest {
   readonly cursor: unknown;
   /** Where what was found out about data is kept. */
   readonly cache: string;
+  /** Whether batches say what their pictures show. */
+  readonly objects: boolean;
   readonly onSkipped: (skipped: readonly Skipped[]) => void;
   readonly onPrepare: (what: string) => void;
 }
@@ -67,11 +81,13 @@ async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promi
   const { stage, key, cursor, onPrepare } = request;
   const all = await readSubjects();
   const wanted = data.subjects === undefined ? undefined : new Set(data.subjects);
+  const subjects = all.filter(({ code }) => wanted?.has(code) ?? true);
+  const folder = data.folder ?? SCENES_CACHE;
   const stream = await openSceneStream({
-    subjects: all.filter(({ code }) => wanted?.has(code) ?? true),
+    subjects,
     scenes: NANO_SCENES,
     captions: NANO_CAPTIONS,
-    folder: data.folder ?? SCENES_CACHE,
+    folder,
     buckets: stage.sizes,
     batch: stage.batch,
     key,
@@ -81,12 +97,19 @@ async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promi
     depth: DEPTH,
     onStage: (step) => onPrepare("installs" in step ? step.installs.join(", ") : step.draws),
   });
+  const codes = subjects.map(({ code }) => code);
+  const styles = Object.keys(NANO_SCENES.styles) as StyleName[];
+  const masters = request.objects ? await openMasters({ folder, codes, styles }) : undefined;
+  const byCode = new Map(subjects.map((subject) => [subject.code, subject]));
   return {
     waiting: stream.waiting,
     close: stream.close,
     async next() {
-      const { pictures, captions, next } = await stream.next();
-      return { pictures, texts: captions.map(({ text }) => text), cursor: next };
+      const { pictures, captions, specs, bucket, next } = await stream.next();
+      const objects = specs.map((spec, row) =>
+        masters === undefined ? [] : sceneObjects(spec, `${row}`, { masters, subjects: byCode, ...bucket }),
+      );
+      return { pictures, texts: captions.map(({ text }) => text), objects, cursor: next };
     },
   };
 }
@@ -125,7 +148,12 @@ async function openFiles(data: DataOf<"files">, request: SourceRequest): Promise
     close: stream.close,
     async next() {
       const { pictures, texts, cursor: after } = await stream.next();
-      return { pictures, texts: texts.map((choice) => choice?.text ?? ""), cursor: after };
+      return {
+        pictures,
+        texts: texts.map((choice) => choice?.text ?? ""),
+        objects: pictures.map(() => []),
+        cursor: after,
+      };
     },
   };
 }

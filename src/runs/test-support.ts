@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { writeSafetensors } from "../checkpoint/mod.ts";
 import { parseUNetConfig, unetParameters } from "../models/mod.ts";
-import { keyOf } from "../random/mod.ts";
+import { keyOf, normal } from "../random/mod.ts";
 import { parseRun, type RunConfig } from "./config.ts";
 import { initialWeights } from "./initial.ts";
 
@@ -22,6 +22,8 @@ export async function writeTinyModel(folder: string): Promise<void> {
   await mkdir(join(folder, "unet"));
   await writeFile(join(folder, "unet/config.json"), JSON.stringify(config));
   const weights = initialWeights("unet", unetParameters(parseUNetConfig(config, "unet")), keyOf(1));
+  // Fresh ones are 0, and so is what they predict: no two U-Nets would differ.
+  weights.set("conv_out.weight", normal(keyOf(2), weights.get("conv_out.weight")!.shape));
   const tensors = [...weights].map(([name, tensor]) => ({ name, tensor }));
   await writeSafetensors(join(folder, "unet/diffusion_pytorch_model.safetensors"), tensors, {});
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { foldIn, keyOf } from "../random/mod.ts";
 import { BACKGROUNDS } from "./backgrounds.ts";
-import { composeScene, MASTER_SIDE } from "./compose.ts";
+import { composeScene, MASTER_SIDE, subjectAlpha } from "./compose.ts";
 import { readMasterSheet } from "./sheet.node.ts";
 import { drawSpec, NANO_SCENES, type SceneSpec } from "./spec.ts";
 import { readSubjects } from "./subjects.node.ts";
@@ -73,4 +73,24 @@ test("readMasterSheet refuses a sheet with too few drawings", async () => {
     code: "file_corrupt",
     parts: { seen: "40 of 128 pixels", wanted: "41" },
   });
+});
+
+test("subjectAlpha is where the subject shows: opaque pixels hide the background, transparent ones are it", () => {
+  for (let seed = 0; seed < 12; seed++) {
+    const drawn = scene(seed);
+    const one = drawn.subjects.at(-1)!;
+    const [width, height] = seed % 2 === 0 ? [64, 64] : [96, 64];
+    const on = (background: "white" | "black") =>
+      composeScene({ ...drawn, background, subjects: [one] }, masters, width, height).data;
+    const [light, dark] = [on("white"), on("black")];
+    const alpha = subjectAlpha(drawn, one, masters, width, height);
+    // What a pixel hides of the difference between the backgrounds, averaged over the pixel.
+    const averaged = alpha.map(
+      (_, i) => 255 - (light[3 * i]! - dark[3 * i]!) * (255 / (BACKGROUNDS.white[0] - BACKGROUNDS.black[0])),
+    );
+    const wrong = alpha.filter((value, i) => Math.abs(value - averaged[i]!) > 200).length;
+    expect(wrong, `scene ${seed}`).toBe(0);
+    const area = (values: Uint8Array) => values.reduce((sum, value) => sum + value / 255, 0);
+    expect(Math.abs(area(alpha) / area(averaged) - 1), `scene ${seed}`).toBeLessThan(0.05);
+  }
 });

@@ -34,6 +34,35 @@ export function composeScene(
   return { width, height, data };
 }
 
+/**
+ * How opaque a subject of a scene is at the middle of every pixel, 0 to 255: its shape in the picture that `composeScene`
+ * draws, whatever lies over it.
+ */
+export function subjectAlpha(
+  spec: SceneSpec,
+  { code, left, top, side }: Placed,
+  masters: Masters,
+  width: number,
+  height: number = width,
+): Uint8Array {
+  const master = masters.get(`${spec.style}/${code}`)!;
+  const square = Math.min(width, height);
+  const data = new Uint8Array(width * height);
+  const samplesOf = (size: number, from: number) =>
+    Array.from({ length: size }, (_, pixel) => {
+      const sample = Math.floor((((pixel + 0.5 - (size - square) / 2) / square - from) / side) * MASTER_SIDE);
+      return sample >= 0 && sample < MASTER_SIDE ? sample : undefined;
+    });
+  const columns = samplesOf(width, left);
+  for (const [y, v] of samplesOf(height, top).entries()) {
+    if (v === undefined) continue;
+    for (const [x, u] of columns.entries()) {
+      if (u !== undefined) data[y * width + x] = master[4 * (v * MASTER_SIDE + u) + 3]!;
+    }
+  }
+  return data;
+}
+
 /** Averages along rows first, then along columns: the same weights for all pixels of a row or column. */
 function lay(
   canvas: Float32Array,

@@ -9,7 +9,7 @@ export {
   NANO_CAPTIONS,
   promptOf,
 } from "./captions.ts";
-export { composeScene, MASTER_SIDE, type Masters } from "./compose.ts";
+export { composeScene, MASTER_SIDE, type Masters, subjectAlpha } from "./compose.ts";
 export { ALL_LANGUAGES, HELD_OUT_LANGUAGE, LANGUAGES, type Language } from "./languages.ts";
 export { type MastersRequest, openMasters } from "./masters.node.ts";
 export { readMasterSheet } from "./sheet.node.ts";

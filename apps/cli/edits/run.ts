@@ -45,7 +45,7 @@ export async function runEdit(context: Context, command: Command, operation: Ope
     ...(mask === undefined ? {} : { mask }),
   };
   // Names and numbers that cannot be are the library's to refuse, as it does for every caller.
-  return drawRequest(context, options, () => request as PictureRequest);
+  return drawRequest(context, options, operation, () => request as PictureRequest);
 }
 
 /** Sections where a file has them; else the words, of which some operations need none. */

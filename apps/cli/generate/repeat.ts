@@ -6,6 +6,7 @@ import { z } from "zod";
 import { KandinskyError } from "../../../src/base/mod.ts";
 import { type PictureFormat, readMetadata } from "../../../src/image/mod.ts";
 import {
+  embeddedModelNamed,
   Kandinsky3,
   type LoraInfo,
   type ModelInfo,
@@ -43,7 +44,8 @@ export async function runRepeat(context: Context, command: Command): Promise<num
   await using kandinsky = await Kandinsky3.load({
     cache,
     loras,
-    ...given({ model, device, threads, memory }),
+    model: model ?? (await embeddedModelNamed(settings.model)),
+    ...given({ device, threads, memory }),
   });
   checkModel(context, settings.model, kandinsky.info.name, model, path);
   compareWeights(context, settings, kandinsky.info);

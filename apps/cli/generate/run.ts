@@ -1,6 +1,12 @@
 import type { Command } from "commander";
 import { KandinskyError } from "../../../src/base/mod.ts";
-import { Kandinsky3, type ModelInfo, type PictureRequest } from "../../../src/pipelines/mod.ts";
+import {
+  embeddedModelFor,
+  Kandinsky3,
+  type ModelInfo,
+  type Operation,
+  type PictureRequest,
+} from "../../../src/pipelines/mod.ts";
 import type { Context } from "../context.ts";
 import { draw, given } from "./draw.ts";
 import { deviceOf, formatOf, type GenerateOptions, requestOf } from "./options.ts";
@@ -14,23 +20,26 @@ export async function runGenerate(context: Context, command: Command): Promise<n
   if (options.resume !== undefined) return goOn(context, command, options, options.resume);
   const prompts = await readPrompts(command.args, options.prompts, context);
   const { picture } = splitOptions(options);
-  return drawRequest(context, options, (info) => requestOf(prompts, picture, info));
+  return drawRequest(context, options, "generate", (info) => requestOf(prompts, picture, info));
 }
 
 /** Draws what a request says. Mistakes in options are found before the model is opened. */
 export async function drawRequest(
   context: Context,
   options: GenerateOptions,
+  operation: Operation,
   request: (info: ModelInfo) => PictureRequest,
 ): Promise<number> {
-  const { output, overwrite = false, json = false, preview, cache, model, lora: loras } = options;
+  const { output, overwrite = false, json = false, preview, cache, lora: loras } = options;
   const { threads, memory } = options;
   const device = deviceOf(options.device);
   const format = formatOf(options.format, output);
+  const model = options.model ?? (await embeddedModelFor(operation));
   await using kandinsky = await Kandinsky3.load({
     cache,
     loras,
-    ...given({ model, device, threads, memory }),
+    model,
+    ...given({ device, threads, memory }),
   });
   const job = await kandinsky.resolve(request(kandinsky.info));
   const plan = planOutput(output, format, overwrite, job.pictures.length);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { KandinskyError } from "../../base/mod.ts";
-import { KANDINSKY3_UNET, parseUNetConfig } from "./config.ts";
+import { KANDINSKY3_UNET, parseUNetConfig, widenUNetJson } from "./config.ts";
 
 function golden(name: string): Record<string, unknown> {
   const path = new URL(`../../../../golden/${name}/unet/config.json`, import.meta.url);
@@ -71,6 +71,14 @@ test("parseUNetConfig: an inpainting U-Net makes 4 channels of 9, with and witho
     expect([config.inChannels, config.outChannels, config.blockOutChannels]).toEqual([9, 4, [8, 8, 16]]);
   }
   expect(parseUNetConfig({ ...RELEASED, in_channels: 3 }, "x").outChannels).toBe(3);
+});
+
+test("widenUNetJson adds input channels in both dialects, and leaves all else as it is", () => {
+  for (const json of [RELEASED, ORIGINAL]) {
+    const wide = widenUNetJson(json, KANDINSKY3_UNET, 5);
+    expect(parseUNetConfig(wide, "x")).toEqual({ ...KANDINSKY3_UNET, inChannels: 9 });
+    expect(Object.keys(wide)).toEqual(expect.arrayContaining(Object.keys(json)));
+  }
 });
 
 test("parseUNetConfig reads both dialects to one configuration", () => {

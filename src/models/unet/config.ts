@@ -158,6 +158,19 @@ export function parseUNetConfig(json: unknown, where: string): UNetConfig {
   return config;
 }
 
+/**
+ * The JSON of a U-Net with so many more input channels, in the dialect that it is in. The output channels, which follow
+ * from the input where nothing else is said, stay as they are.
+ */
+export function widenUNetJson(
+  json: Readonly<Record<string, unknown>>,
+  { inChannels, outChannels }: UNetConfig,
+  extra: number,
+): Readonly<Record<string, unknown>> {
+  const { keys } = "model_channels" in json ? ORIGINAL : DIFFUSERS;
+  return { ...json, [keys.inChannels]: inChannels + extra, [keys.outChannels]: outChannels };
+}
+
 /** Norms need whole groups and attention whole heads, at every width that occurs between the layers. */
 function checkDivisible(config: UNetConfig, keys: Keys, where: string): void {
   const { blockOutChannels, layersPerBlock, groups, attentionHeadDim, timeEmbeddingDim } = config;

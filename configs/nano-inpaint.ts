@@ -1,0 +1,59 @@
+/**
+ * The inpainting variant of our nano model: the U-Net that nano-unet left in runs/nano-unet/model, told beside the noisy
+ * latent which cells are kept and the latent of the picture without the hole. Its first update begins with what the U-Net
+ * predicts anyway.
+ *
+ *   node dist/apps/cli/main.js train dist/configs/nano-inpaint.js --out runs/nano-inpaint
+ *   (--dry tells the stages, --smoke goes the whole way in seconds, --resume goes on)
+ *
+ * Then node dist/tools/inpaint-bar/main.js --model runs/nano-inpaint/model --fallback runs/nano-unet/model
+ *   --subjects data/nano/subjects.json
+ */
+import { fileURLToPath } from "node:url";
+import { defineRun } from "../src/runs/mod.ts";
+
+export default defineRun({
+  kind: "diffusion",
+  model: fileURLToPath(new URL("../../runs/nano-unet/model", import.meta.url)),
+  start: "model",
+  inpainting: {},
+  seed: 2,
+  data: { kind: "scenes" },
+  stages: [
+    {
+      name: "64",
+      sizes: [{ width: 64, height: 64 }],
+      batch: 64,
+      samples: 60_000,
+      learningRate: 2e-4,
+      warmUp: 3200,
+    },
+    {
+      name: "mixed",
+      sizes: [
+        { width: 96, height: 96 },
+        { width: 128, height: 96 },
+        { width: 96, height: 128 },
+        { width: 128, height: 128 },
+      ],
+      batch: 32,
+      samples: 6400,
+      learningRate: 1e-4,
+      warmUp: 640,
+    },
+  ],
+  halfLives: [5000],
+  checkpoints: { every: 12_800, keep: 2 },
+  // Drawn with a hole all over: what the U-Net must not forget.
+  sheets: {
+    every: 12_800,
+    prompts: [
+      "red apple, noto style",
+      "кот",
+      "three bananas",
+      "a dog to the left of a house",
+      "рыба на синем фоне",
+      "nine stars in a grid",
+    ],
+  },
+});
