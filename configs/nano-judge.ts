@@ -21,12 +21,12 @@ export default defineRun({
       // Small ones are enlarged: pictures of weak models are as blurred.
       sizes: [16, 32, 64].map((side) => ({ width: side, height: side })),
       batch: 128,
-      samples: 64_000,
+      samples: 128_000,
       learningRate: 2e-3,
       warmUp: 3200,
       finalShare: 0.02,
     },
   ],
   halfLives: [3000],
-  checkpoints: { every: 16_000, keep: 1 },
+  checkpoints: { every: 32_000, keep: 1 },
 });

@@ -58,7 +58,7 @@ export async function openClassifier(config: Config, { key, tell }: Bench): Prom
     ...NANO_SCENES,
     styles,
     kinds: { single: 1, relation: 0, count: 0, grid: 0 },
-    alone: { side: [0.5, 0.95], shift: 0.15 },
+    alone: { side: [0.6, 0.95], shift: 0.08 },
     white: 0.3,
   };
   const classesOf = (specs: readonly SceneSpec[]): Tensor<"float32"> =>

@@ -6,7 +6,6 @@ import { openPart, readTensorAsFloat32 } from "../checkpoint/mod.ts";
 import { classifierParameters, parseClassifierConfig } from "../models/mod.ts";
 import { Kandinsky3, openModel } from "../pipelines/mod.ts";
 import { ALL_LANGUAGES, readSubjects } from "../scenes/mod.ts";
-import { writeDiscs } from "../scenes/test-support.ts";
 import { readRecords } from "./log.node.ts";
 import { type RunConfig, type RunEvent, runTraining } from "./mod.ts";
 import {
@@ -14,6 +13,7 @@ import {
   tinyClassifierRun,
   tinyRun,
   tinyTextRun,
+  writeIcons,
   writePictures,
   writeTinyModel,
 } from "./test-support.ts";
@@ -142,7 +142,10 @@ test(
       ...subjects.filter(({ heldOut }) => !heldOut).slice(0, 5),
       ...subjects.filter(({ heldOut }) => heldOut).slice(0, 1),
     ];
-    await writeDiscs(join(root, "icons"), shown);
+    await writeIcons(
+      join(root, "icons"),
+      shown.map(({ code }) => code),
+    );
     const config = tinyClassifierRun(
       root,
       shown.map(({ code }) => code),

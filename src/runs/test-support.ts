@@ -5,6 +5,7 @@ import sharp from "sharp";
 import { writeSafetensors } from "../checkpoint/mod.ts";
 import { parseUNetConfig, unetParameters } from "../models/mod.ts";
 import { keyOf, normal } from "../random/mod.ts";
+import { STYLES } from "../scenes/mod.ts";
 import { parseRun, type RunConfig } from "./config.ts";
 import { initialWeights } from "./initial.ts";
 
@@ -92,6 +93,21 @@ export function tinyTextRun(root: string): RunConfig {
     checkpoints: { every: 100 },
   };
   return parseRun(input, "test");
+}
+
+/** What npm would install: a set of coloured squares in the place of noto's icons. */
+export async function writeIcons(folder: string, codes: readonly string[]): Promise<void> {
+  const { package: from, version } = STYLES.noto;
+  const set = join(folder, "icons", "node_modules", from);
+  await mkdir(set, { recursive: true });
+  const square = (i: number) => ({ body: `<rect width="16" height="16" fill="hsl(${i * 50} 80% 50%)"/>` });
+  const files = {
+    package: { version },
+    chars: Object.fromEntries(codes.map((code) => [code.toLowerCase(), code])),
+    icons: { icons: Object.fromEntries(codes.map((code, i) => [code, square(i)])) },
+  };
+  for (const [name, json] of Object.entries(files))
+    await writeFile(join(set, `${name}.json`), JSON.stringify(json));
 }
 
 /** A classifier run of four updates, on subjects of which one is kept from training. */

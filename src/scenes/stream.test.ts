@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -8,16 +8,28 @@ import { composeScene } from "./compose.ts";
 import { openMasters } from "./masters.node.ts";
 import { NANO_SCENES } from "./spec.ts";
 import { openSceneStream, type SceneBatch, type SceneStreamOptions } from "./stream.node.ts";
+import { STYLES } from "./styles.ts";
 import { readSubjects } from "./subjects.node.ts";
-import { writeDiscs } from "./test-support.ts";
 
 let folder: string;
 let options: SceneStreamOptions;
 
+// An icon set of coloured discs, so that no package is needed.
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "kandinsky-scenes-"));
   const subjects = (await readSubjects()).filter((_, i) => i % 7 === 0);
-  await writeDiscs(folder, subjects);
+  const set = join(folder, "icons", "node_modules", STYLES.noto.package);
+  await mkdir(set, { recursive: true });
+  const disc = (i: number) => ({ body: `<circle cx="8" cy="8" r="7" fill="hsl(${i * 9} 80% 50%)"/>` });
+  await writeFile(join(set, "package.json"), JSON.stringify({ version: STYLES.noto.version }));
+  await writeFile(
+    join(set, "chars.json"),
+    JSON.stringify(Object.fromEntries(subjects.map(({ code }) => [code.toLowerCase(), code]))),
+  );
+  await writeFile(
+    join(set, "icons.json"),
+    JSON.stringify({ icons: Object.fromEntries(subjects.map(({ code }, i) => [code, disc(i)])) }),
+  );
   options = {
     subjects,
     scenes: { ...NANO_SCENES, styles: { noto: 1 } },
