@@ -15,6 +15,8 @@ export function lowerAttention({ emit, graph, node, inputs }: LoweringContext<"a
     if (layout === "channels") {
       return emit.emit("Reshape", [name, emit.integers([batch, heads, channels / heads, length])]);
     }
+    // With one head both orders are the same.
+    if (heads === 1) return emit.emit("Reshape", [name, emit.integers([batch, 1, length, channels])]);
     const apart = emit.emit("Reshape", [name, emit.integers([batch, length, heads, channels / heads])]);
     return emit.emit("Transpose", [apart], { perm: { ints: [0, 2, 1, 3] } });
   };
@@ -40,6 +42,6 @@ export function lowerAttention({ emit, graph, node, inputs }: LoweringContext<"a
   const mixed = emit.emit(`${MICROSOFT}:FusedMatMul`, [weights, values], {
     transB: { int: keys === "channels" ? 1 : 0 },
   });
-  const together = emit.emit("Transpose", [mixed], { perm: { ints: [0, 2, 1, 3] } });
+  const together = heads === 1 ? mixed : emit.emit("Transpose", [mixed], { perm: { ints: [0, 2, 1, 3] } });
   return emit.emit("Reshape", [together, emit.integers(node.shape)]);
 }

@@ -1,3 +1,4 @@
+export { absorbProjections } from "./absorb-projections.ts";
 export { chunkAttention } from "./attention.ts";
 export { channelsLast } from "./channels-last.ts";
 export { foldConstants } from "./constants.ts";

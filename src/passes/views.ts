@@ -15,7 +15,7 @@ import type { Pass } from "./pass.ts";
 import { removeDeadNodes } from "./split.ts";
 
 /**
- * Takes away what only moves values to and fro: transpositions that undo each other, reshapes of reshapes, and
+ * Takes away what only moves values to and fro: transpositions that undo each other or move nothing, reshapes of reshapes, and
  * repeated values where the operation that reads them repeats by itself.
  */
 export const joinViews: Pass = {
@@ -37,14 +37,23 @@ export const joinViews: Pass = {
 
 const ELEMENTWISE: ReadonlySet<OpName> = new Set(["add", "sub", "mul", "div", "maximum"]);
 
-function transposed(builder: GraphBuilder, { attributes }: Node<"transpose">, x: Value): Value | undefined {
+function transposed(
+  builder: GraphBuilder,
+  { attributes, shape }: Node<"transpose">,
+  x: Value,
+): Value | undefined {
   const { node, inputs } = builder.definition(x);
-  if (node.op !== "transpose") return undefined;
-  const inner = node.attributes.order;
-  return transpose(
-    inputs[0]!,
-    attributes.order.map((axis) => inner[axis]!),
-  );
+  const isTwice = node.op === "transpose";
+  const order = isTwice ? attributes.order.map((axis) => node.attributes.order[axis]!) : attributes.order;
+  const source = isTwice ? inputs[0]! : x;
+  if (keepsOrder(source.shape, order)) return reshape(source, shape);
+  return isTwice ? transpose(source, order) : undefined;
+}
+
+/** Whether only axes of one move, so that the values lie as they lay. */
+function keepsOrder(shape: readonly number[], order: readonly number[]): boolean {
+  const long = order.filter((axis) => shape[axis] !== 1);
+  return long.every((axis, i) => i === 0 || long[i - 1]! < axis);
 }
 
 function reshaped(builder: GraphBuilder, { shape }: Node<"reshape">, x: Value): Value | undefined {
