@@ -46,6 +46,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/films": ["pipelines", "motion", "video", "image"],
   "src/runs": [
     "train",
+    "adapters",
     "data",
     "scenes",
     "masks",

@@ -1,3 +1,4 @@
+import { product as sizeOf } from "../base/mod.ts";
 import type { TensorEntry } from "../checkpoint/mod.ts";
 import {
   add,
@@ -5,6 +6,7 @@ import {
   type GraphBuilder,
   matmul,
   mul,
+  type ParameterShape,
   reshape,
   rewrite,
   type Value,
@@ -23,38 +25,57 @@ export interface Adapter {
 
 /** The LoRA of a file as an adapter of this weight: 1 is as trained, 0 changes nothing, negative is the opposite. */
 export function loraAdapter(hash: string, layers: readonly LoraLayer[], weight: number): Adapter {
-  const nameOf = ({ name }: TensorEntry) => `lora:${hash}:${name}`;
-  const byTarget = new Map(layers.map((layer) => [layer.target, layer]));
+  const named = ({ name, shape }: TensorEntry): ParameterShape => ({ name: `lora:${hash}:${name}`, shape });
   const entries = layers
     .flatMap(({ down, up }) => [down, up])
-    .map((entry) => [nameOf(entry), entry] as const);
-  const run = (graph: Graph) =>
-    rewrite(graph, (node, _, { builder }) => {
-      const layer = node.op === "parameter" ? byTarget.get(node.attributes.name) : undefined;
-      if (layer === undefined) return undefined;
-      const stored = builder.apply(node.op, [], node.attributes as never);
-      return add(stored, change(builder, layer, weight, node.shape, nameOf));
-    });
-  return {
-    id: `${hash}:${weight}`,
-    entries: new Map(entries),
-    // Without a rewrite the graph is the model's own, and so is every bit of the picture.
-    pass: { name: "lora", run: weight === 0 ? (graph) => graph : run },
-  };
+    .map((entry) => [named(entry).name, entry] as const);
+  const changes = layers.map(({ target, down, up, scale }) => ({
+    target,
+    down: named(down),
+    up: named(up),
+    scale: weight * scale,
+  }));
+  return { id: `${hash}:${weight}`, entries: new Map(entries), pass: lowRankPass(changes) };
 }
 
-/** weight * scale * up * down in the shape of the weight. */
-function change(
+/** A change of one weight by two small ones, which are parameters: W + scale * up * down. */
+export interface LowRankChange {
+  /** The weight by its checkpoint key, [out,in...]. */
+  readonly target: string;
+  /** [r,in...]. */
+  readonly down: ParameterShape;
+  /** [out,r]; axes of one may follow. */
+  readonly up: ParameterShape;
+  readonly scale: number;
+}
+
+/**
+ * Puts a sum in the place of every weight that is changed; a scale of 0 leaves it. To draw, the sum is over weights
+ * alone and folded once; to train, the small weights get derivatives through it.
+ */
+export function lowRankPass(changes: readonly LowRankChange[]): Pass {
+  // Without a rewrite the graph is the model's own, and so is every bit of the picture.
+  const acting = new Map(changes.filter(({ scale }) => scale !== 0).map((one) => [one.target, one]));
+  const run = (graph: Graph) =>
+    rewrite(graph, (node, _, { builder }) => {
+      const one = node.op === "parameter" ? acting.get(node.attributes.name) : undefined;
+      if (one === undefined) return undefined;
+      const stored = builder.apply(node.op, [], node.attributes as never);
+      return add(stored, differenceOf(builder, one, node.shape));
+    });
+  return { name: "lora", run: acting.size === 0 ? (graph) => graph : run };
+}
+
+/** scale * up * down in the shape of the weight. */
+function differenceOf(
   builder: GraphBuilder,
-  { down, up, rank, scale }: LoraLayer,
-  weight: number,
+  { down, up, scale }: LowRankChange,
   shape: readonly number[],
-  nameOf: (entry: TensorEntry) => string,
 ): Value {
-  const matrix = (entry: TensorEntry, rows: number, columns: number) =>
-    reshape(builder.parameter(nameOf(entry), entry.shape), [rows, columns]);
+  const matrix = ({ name, shape: stored }: ParameterShape, rows: number, columns: number) =>
+    reshape(builder.parameter(name, stored), [rows, columns]);
   const [out, ...inner] = shape as [number, ...number[]];
-  const columns = inner.reduce((size, side) => size * side, 1);
-  const product = matmul(matrix(up, out, rank), matrix(down, rank, columns));
-  return reshape(mul(product, weight * scale), shape);
+  const rank = down.shape[0]!;
+  const product = matmul(matrix(up, out, rank), matrix(down, rank, sizeOf(inner)));
+  return reshape(mul(product, scale), shape);
 }

@@ -78,6 +78,7 @@ export async function openAutoencoder(config: Config, workplace: Workplace): Pro
   };
 
   return {
+    exports: "model",
     firstWeights: async () => initialWeights("movq", movqParameters(movq), foldIn(key, KEYS.weights)),
     async openStage(trainer, { index }, cursor): Promise<OpenStage> {
       const stage = config.stages[index]!;

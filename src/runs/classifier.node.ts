@@ -130,6 +130,7 @@ export async function openClassifier(config: Config, { key, tell }: Bench): Prom
   };
 
   return {
+    exports: "model",
     firstWeights: async () =>
       initialWeights("classifier", classifierParameters(model), foldIn(key, KEYS.weights)),
     async openStage(trainer, { index }, cursor): Promise<OpenStage> {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ATTENTION_LAYERS } from "../adapters/mod.ts";
 import { KandinskyError } from "../base/mod.ts";
 import { LANGUAGES, NANO_SCENES, STYLES, type StyleName } from "../scenes/mod.ts";
 
@@ -22,10 +23,12 @@ const STAGE = {
   finalShare: share.default(0.1),
 };
 
+const SIZE = z.strictObject({ width: count, height: count });
+
 const PICTURE_STAGE = z.strictObject({
   ...STAGE,
   /** Pixels; every batch has one of these sizes. */
-  sizes: z.array(z.strictObject({ width: count, height: count })).min(1),
+  sizes: z.array(SIZE).min(1),
 });
 
 const TEXT_STAGE = z.strictObject({
@@ -114,6 +117,48 @@ const DIFFUSION = z.strictObject({
   sheets: SHEETS.optional(),
 });
 
+const LORA = z.strictObject({
+  kind: z.literal("lora"),
+  ...COMMON,
+  /** Model folder, no part of which is changed. */
+  model: z.string().min(1),
+  /** Columns of the small matrices: how much a layer can learn. */
+  rank: count.default(16),
+  /** The change of a weight is alpha / rank times their product; the rank unless given. */
+  alpha: positive.optional(),
+  /** Ends of layer names from a dot on, `*` for any characters; every attention's queries, keys, values and results. */
+  targets: z
+    .array(z.string().min(1))
+    .min(1)
+    .default([...ATTENTION_LAYERS]),
+  data: DATA,
+  tokens,
+  stages: z.array(PICTURE_STAGE).min(1),
+  /** Part of the captions that are left out, so that guidance still has something to guide away from. */
+  dropout: share.default(0.1),
+  /** Limit of min-SNR weights; all timesteps count the same without. */
+  minSnr: positive.optional(),
+  sheets: SHEETS.optional(),
+  /**
+   * Keeps what the model knew: every update learns from as many pictures again that it drew itself before the first
+   * update, and their loss is added.
+   */
+  prior: z
+    .strictObject({
+      /** What is drawn, in turn: the class of the new subject, or all that shall stay. */
+      prompts: z.array(z.string().min(1)).min(1),
+      /** How many pictures, of each size of the stages. */
+      samples: count,
+      /** What their loss is multiplied by. */
+      weight: positive.default(1),
+      steps: count.default(25),
+      guidance: z.number().min(0).default(3),
+      /** Of the first; picture k has `seed` + k. */
+      seed: z.int().min(0).default(0),
+    })
+    .optional(),
+});
+
 const TEXT_ENCODER = z.strictObject({
   kind: z.literal("text-encoder"),
   ...COMMON,
@@ -156,7 +201,7 @@ const CLASSIFIER = z.strictObject({
   stages: z.array(PICTURE_STAGE).min(1),
 });
 
-const RUN = z.discriminatedUnion("kind", [DIFFUSION, TEXT_ENCODER, AUTOENCODER, CLASSIFIER]);
+const RUN = z.discriminatedUnion("kind", [DIFFUSION, LORA, TEXT_ENCODER, AUTOENCODER, CLASSIFIER]);
 
 /** A training run as it is written down: what has a default may be left out. */
 export type RunInput = z.input<typeof RUN>;
@@ -172,6 +217,9 @@ export type RunOf<K extends RunKind> = Extract<RunConfig, { kind: K }>;
 
 /** One part of a run with its own batch and learning rate, and sizes where it learns from pictures. */
 export type Stage = RunConfig["stages"][number];
+
+/** Sides of pictures in pixels. */
+export type Size = z.output<typeof SIZE>;
 
 /** The sizes of a stage in pixels, as people write them; undefined where it has no pictures. */
 export function sizesOf(stage: Stage): string | undefined {
@@ -232,6 +280,7 @@ const ROWS_TOGETHER: Readonly<Record<RunKind, number>> = {
   "text-encoder": 2,
   autoencoder: 1,
   classifier: 1,
+  lora: 1,
 };
 
 /** What a checkpoint must agree on with the run that goes on from it; how often to save or draw may change. */

@@ -1,25 +1,17 @@
-import { scheduleOf } from "../diffusion/mod.ts";
 import { tensorFromPicture } from "../image/mod.ts";
 import { PackStore, passesFor, tellHole, withoutHole } from "../pipelines/mod.ts";
 import { foldIn, type Key } from "../random/mod.ts";
-import { concatRows, row, type Tensor, tensor } from "../tensor/mod.ts";
-import {
-  type DiffusionSamples,
-  diffusionBatch,
-  diffusionGraph,
-  NULL_EMBEDDING,
-  type Objective,
-  type TrainingProgram,
-} from "../train/mod.ts";
+import { concatRows, row } from "../tensor/mod.ts";
+import { type DiffusionSamples, diffusionGraph, NULL_EMBEDDING } from "../train/mod.ts";
 import type { RunOf } from "./config.ts";
+import { objectiveOf, openDiffusionStage } from "./diffusion-stage.node.ts";
 import { exportModel } from "./export.node.ts";
 import { openFrozen } from "./frozen.node.ts";
 import { drawHoles } from "./holes.ts";
 import { inpaintingUNet, plainUNet } from "./inpainting-unet.ts";
-import { KEYS, type Learner, type OpenStage, type Workplace } from "./learner.ts";
-import { decilesOf } from "./log.node.ts";
+import { KEYS, type Learner, type Workplace } from "./learner.ts";
 import { drawSheet } from "./sheet.node.ts";
-import { openSource, type SourceBatch } from "./source.node.ts";
+import type { SourceBatch } from "./source.node.ts";
 import { firstWeights } from "./weights.node.ts";
 
 type Config = RunOf<"diffusion">;
@@ -30,16 +22,10 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
   const passes = await passesFor(engine);
   const workshop = { engine, store: new PackStore(model.folder.root, true, () => {}) };
   const frozen = openFrozen(workshop, model, config.tokens, passes);
-  const { profile, cell } = model.info;
+  const { cell } = model.info;
   const { inpainting } = config;
   const unet = inpainting === undefined ? plainUNet(model) : inpaintingUNet(model);
-  const objective: Objective = {
-    schedule: scheduleOf(model.scheduler),
-    prediction: model.scheduler.prediction,
-    weighting: config.minSnr === undefined ? "even" : { minSnr: config.minSnr },
-    dropout: config.dropout,
-    profile,
-  };
+  const objective = objectiveOf(config, model);
   /** The batch as the frozen parts see it; pictures with holes where the run is for inpainting. */
   const samplesOf = async (batch: SourceBatch, at: Key): Promise<DiffusionSamples> => {
     const { pictures, texts, objects } = batch;
@@ -58,59 +44,17 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
     return { latents: concatRows(latents), extra: concatRows(told), ...states };
   };
   return {
+    exports: "model",
     firstWeights: () => firstWeights(model, unet.config, config.start, foldIn(key, KEYS.weights)),
-    async openStage(trainer, { index }, cursor): Promise<OpenStage> {
-      const stage = config.stages[index]!;
-      const source = await openSource({
-        data: config.data,
-        stage,
-        key: foldIn(foldIn(key, KEYS.data), index),
-        cursor,
-        cache: workplace.cache,
+    openStage: (trainer, { index }, cursor) =>
+      openDiffusionStage({
+        ...{ config, objective, workplace, trainer, index, cursor },
         objects: inpainting !== undefined,
-        onSkipped: (skipped) => workplace.tell({ type: "skipped", skipped }),
-        onPrepare: (what) => workplace.tell({ type: "prepare", what }),
-      });
-      const programs = new Map<string, TrainingProgram>();
-      const programFor = async (width: number, height: number): Promise<TrainingProgram> => {
-        const size = `${width}x${height}`;
-        const known = programs.get(size);
-        if (known !== undefined) return known;
-        const shape = {
-          batch: stage.batch / stage.parts,
-          height: height / cell,
-          width: width / cell,
-          contextLength: config.tokens,
-        };
-        const graph = diffusionGraph(unet.config, shape, profile);
-        const program = await trainer.prepare(`training at ${size}`, graph);
-        programs.set(size, program);
-        return program;
-      };
-      return {
-        async step(update, learningRate) {
-          const batch = await source.next();
-          const { width, height } = batch.pictures[0]!;
-          const samples = await samplesOf(batch, foldIn(foldIn(key, KEYS.holes), update));
-          const at = foldIn(foldIn(key, KEYS.objective), update);
-          const { feeds, times } = diffusionBatch(samples, objective, at);
-          const program = await programFor(width, height);
-          const parts = partsOf(feeds, stage.parts);
-          const { loss, gradientNorm, results } = await trainer.step(program, parts, {
-            learningRate,
-            samples: stage.batch,
-          });
-          const losses = results.flatMap((one) => Array.from(one["losses"]!.data as Float32Array));
-          const deciles = decilesOf(times, losses, objective.schedule.alphasCumprod.length);
-          return { width, height, loss, deciles, gradientNorm, cursor: batch.cursor };
-        },
-        waiting: () => source.waiting().share,
-        async close() {
-          await source.close();
-          for (const program of programs.values()) await program.release();
-        },
-      };
-    },
+        rowsOf: async (batch, update) => ({
+          samples: await samplesOf(batch, foldIn(foldIn(key, KEYS.holes), update)),
+        }),
+        graphOf: (shape) => diffusionGraph(unet.config, shape, objective.profile),
+      }),
     measure: async () => undefined,
     async export(_, averaged, target) {
       const weights = new Map(averaged);
@@ -135,27 +79,4 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
     },
     close: frozen.dispose,
   };
-}
-
-/** The only input with another axis before the batch. */
-const TIMESTEPS = "timesteps";
-
-/** The inputs of a batch in parts of equal size. */
-function partsOf(feeds: Readonly<Record<string, Tensor>>, parts: number): Record<string, Tensor>[] {
-  if (parts === 1) return [{ ...feeds }];
-  return Array.from({ length: parts }, (_, part) =>
-    Object.fromEntries(
-      Object.entries(feeds).map(([name, value]) => {
-        const rows =
-          name === TIMESTEPS
-            ? tensor("float32", value.shape.toReversed(), value.data as Float32Array)
-            : value;
-        const size = rows.shape[0]! / parts;
-        const cut = concatRows(
-          Array.from({ length: size }, (_, i) => row(rows as Tensor<"float32">, part * size + i)),
-        );
-        return [name, name === TIMESTEPS ? tensor("float32", cut.shape.toReversed(), cut.data) : cut];
-      }),
-    ),
-  );
 }

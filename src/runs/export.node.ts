@@ -68,7 +68,10 @@ async function writeWeights(file: string, weights: ReadonlyMap<string, Tensor>):
 }
 
 /** Fills a folder under another name and gives it its own when it is whole, in the place of one that is there. */
-async function replaceFolder(target: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+export async function replaceFolder(
+  target: string,
+  fill: (temporary: string) => Promise<void>,
+): Promise<void> {
   const beside = (word: string) => join(dirname(target), `.${basename(target)}.${word}`);
   const [temporary, before] = [beside("tmp"), beside("before")];
   await rm(temporary, { recursive: true, force: true });

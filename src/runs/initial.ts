@@ -54,7 +54,13 @@ const CLASSIFIER: readonly Rule[] = [
   { names: /weight$/, make: scaled(1) },
 ];
 
-const RULES = { unet: UNET, text_encoder: T5, movq: MOVQ, classifier: CLASSIFIER } as const;
+/** Of a LoRA: as PyTorch's layers, and 0, so that it begins as the model that it is put on (Hu et al. 2021). */
+const LORA: readonly Rule[] = [
+  { names: /\.lora_A\.weight$/, make: scaled(3) },
+  { names: /\.lora_B\.weight$/, make: (shape) => filled(shape, 0) },
+];
+
+const RULES = { unet: UNET, text_encoder: T5, movq: MOVQ, classifier: CLASSIFIER, lora: LORA } as const;
 
 /** Fresh values of the parameters of a part of a model; the same for the same key. */
 export function initialWeights(

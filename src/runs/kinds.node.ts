@@ -4,6 +4,7 @@ import { openClassifier } from "./classifier.node.ts";
 import type { RunConfig, RunKind, RunOf } from "./config.ts";
 import { openDiffusion } from "./diffusion.node.ts";
 import type { Bench, Learner, Workplace } from "./learner.ts";
+import { openLora } from "./lora.node.ts";
 import { openTextEncoder } from "./text-encoder.node.ts";
 
 /** What opens the learner of a run, once there is an engine. */
@@ -15,6 +16,7 @@ const KINDS: { readonly [K in RunKind]: (config: RunOf<K>) => Promise<Opening> }
   "text-encoder": ofModel(openTextEncoder),
   autoencoder: ofModel(openAutoencoder),
   classifier: async (config) => (bench) => openClassifier(config, bench),
+  lora: ofModel(openLora),
 };
 
 /** A kind that trains a part of a model, which is opened first: mistakes in it show before anything is written. */

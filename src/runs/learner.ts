@@ -15,6 +15,8 @@ export interface Bench {
   /** Where what was found out about data is kept. */
   readonly cache: string;
   readonly threads: number;
+  /** Ends what is drawn before the first update. */
+  readonly signal?: AbortSignal;
   /** Told while data is opened or read. */
   readonly tell: (
     event:
@@ -46,18 +48,22 @@ export interface OpenStage {
 
 /** What one kind of run trains, and on what: everything in which kinds differ. */
 export interface Learner {
+  /** Name of what is exported, in the run's folder. */
+  readonly exports: "model" | "lora";
   /** First values of all that is trained, by name. */
   firstWeights(): Promise<Map<string, Tensor>>;
+  /** Weights that graphs read and training leaves as they are, where there are any: checkpoints do not hold them. */
+  frozenWeights?(): Promise<Map<string, Tensor>>;
   /** Opens the stage of a place at a cursor, which is undefined at its beginning. */
   openStage(trainer: Trainer, place: Place, cursor: unknown): Promise<OpenStage>;
   /** What the averaged weights make of samples kept apart, with the graphs of a stage; none where nothing is kept. */
   measure(trainer: Trainer, place: Place): Promise<Figures | undefined>;
-  /** Writes a model folder with the averaged weights. */
+  /** Writes a folder with the averaged weights: a model, or a LoRA. */
   export(trainer: Trainer, averaged: ReadonlyMap<string, Tensor>, target: string): Promise<void>;
-  /** Draws a sheet with an exported model into a file, where the kind draws any; whether it did. */
+  /** Draws a sheet with an exported folder into a file, where the kind draws any; whether it did. */
   drawSheet(exported: string, place: Place, file: string): Promise<boolean>;
   close(): Promise<void>;
 }
 
 /** Uses of the run's key. */
-export const KEYS = { weights: 0, data: 1, objective: 2, apart: 3, holes: 4 } as const;
+export const KEYS = { weights: 0, data: 1, objective: 2, apart: 3, holes: 4, prior: 5 } as const;

@@ -68,6 +68,7 @@ export async function* runTraining(config: RunConfig, options: RunOptions): Asyn
     key: keyOf(config.seed),
     cache: join(folder, "data"),
     threads,
+    ...(signal === undefined ? {} : { signal }),
     tell: (event) => pending.push(event),
   });
   const { stages, checkpoints } = config;
@@ -79,12 +80,13 @@ export async function* runTraining(config: RunConfig, options: RunOptions): Asyn
   let sum = { loss: 0, count: 0 };
   const first = update;
   try {
-    const parameters = found?.state.parameters ?? (await learner.firstWeights());
+    const state = found?.state ?? { updates: 0, samples: 0, parameters: await learner.firstWeights() };
+    const frozen = (await learner.frozenWeights?.()) ?? [];
     const trainer = await openTrainer({
       engine,
-      trained: [...parameters.keys()],
+      trained: [...state.parameters.keys()],
       optimizer: { ...config.optimizer, decays: decaysMatrices, halfLives: config.halfLives },
-      state: found?.state ?? { updates: 0, samples: 0, parameters },
+      state: { ...state, parameters: new Map([...frozen, ...state.parameters]) },
     });
     const run: Running = { config, folder, learner, trainer };
     if (update === 0) yield* drawn(run, update);
@@ -163,13 +165,13 @@ function isDue({ stages }: RunConfig, update: number, every: number): boolean {
   return crossed(update) > crossed(update - 1);
 }
 
-/** Exports the averaged weights as a model, draws a sheet with it and renews the page. */
+/** Exports the averaged weights, draws a sheet with it and renews the page. */
 async function* drawn(
   { config, folder, learner, trainer }: Running,
   update: number,
 ): AsyncGenerator<RunEvent> {
   const { averages } = await trainer.state();
-  const exported = join(folder, "model");
+  const exported = join(folder, learner.exports);
   await learner.export(trainer, averages[0]!, exported);
   yield { type: "exported", folder: exported };
   const place = placeOf(config.stages, update) ?? placeOf(config.stages, update - 1)!;

@@ -4,6 +4,9 @@ import { parseRun, type RunConfig } from "./config.ts";
 export function smokeOf(config: RunConfig): RunConfig {
   const small = {
     ...config,
+    ...("prior" in config && config.prior !== undefined
+      ? { prior: { ...config.prior, samples: 2, steps: 2 } }
+      : {}),
     stages: config.stages.map((stage) => ({ ...stage, batch: 2, parts: 1, samples: 4, warmUp: 0 })),
     checkpoints: { ...config.checkpoints, every: 4 },
   };

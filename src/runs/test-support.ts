@@ -2,6 +2,7 @@ import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
+import { ATTENTION_LAYERS } from "../adapters/mod.ts";
 import { writeSafetensors } from "../checkpoint/mod.ts";
 import { parseUNetConfig, unetParameters } from "../models/mod.ts";
 import { keyOf, normal } from "../random/mod.ts";
@@ -71,6 +72,27 @@ export function tinyRun(root: string, changes: Readonly<Record<string, unknown>>
     ],
     halfLives: [20, 200],
     checkpoints: { every: 4, keep: 2 },
+    ...changes,
+  };
+  return parseRun(input, "test");
+}
+
+/** A LoRA run of three updates on attentions and convolutions, with a prior and in two parts. */
+export function tinyLoraRun(root: string, changes: Readonly<Record<string, unknown>> = {}): RunConfig {
+  const size = { width: 128, height: 64 };
+  const input = {
+    kind: "lora",
+    model: join(root, "model"),
+    seed: 5,
+    rank: 2,
+    alpha: 4,
+    targets: [...ATTENTION_LAYERS, "projection"],
+    data: { kind: "files", paths: [join(root, "pictures")] },
+    tokens: 16,
+    stages: [{ name: "only", sizes: [size], batch: 2, parts: 2, samples: 6, learningRate: 0.03 }],
+    prior: { prompts: ["a cat", "собака"], samples: 3, steps: 1, guidance: 0 },
+    halfLives: [1],
+    checkpoints: { every: 100 },
     ...changes,
   };
   return parseRun(input, "test");

@@ -54,6 +54,7 @@ export async function openTextEncoder(config: Config, workplace: Workplace): Pro
   };
 
   return {
+    exports: "model",
     firstWeights: async () => initialWeights("text_encoder", parameters, foldIn(key, KEYS.weights)),
     async openStage(trainer, { index }, cursor): Promise<OpenStage> {
       const { batch, parts, blocks, table } = config.stages[index]!;

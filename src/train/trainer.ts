@@ -24,7 +24,7 @@ export interface TrainingState {
   readonly updates: number;
   /** Samples seen so far. */
   readonly samples: number;
-  /** Every parameter, frozen ones too. */
+  /** Every parameter; to begin with, frozen ones too. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** Moments of the trained parameters; zeros where absent. */
   readonly first?: ReadonlyMap<string, Tensor>;
@@ -93,7 +93,7 @@ export interface Trainer {
    * grows: for a parameter whose scale the graph's norms take out again.
    */
   rescale(name: string, factor: number): Promise<void>;
-  /** Everything, as it is now: what a checkpoint stores. */
+  /** All that changes, as it is now, without frozen parameters: what a checkpoint stores. */
   state(): Promise<Required<TrainingState>>;
 }
 
@@ -185,7 +185,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       return {
         updates,
         samples,
-        parameters: await read(buffers.parameters),
+        parameters: await read(buffers.roles.get("parameter")!),
         first: await read(buffers.roles.get("first")!),
         second: await read(buffers.roles.get("second")!),
         averages: await inTurn(optimizer.halfLives, (_, i) => read(buffers.roles.get(`average/${i}`)!)),

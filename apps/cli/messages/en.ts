@@ -484,6 +484,7 @@ export const en = {
       ["kandinsky train dist/configs/nano-text.js --out runs/nano-text", "the text encoder of nano"],
       ["kandinsky train dist/configs/nano-unet.js --out runs/nano", "train; Ctrl-C saves and stops"],
       ["kandinsky train dist/configs/nano-unet.js --out runs/nano --resume", "go on"],
+      ["kandinsky train dist/configs/lora-folder.js --out runs/lora", "a LoRA of twenty pictures"],
     ],
     preparing: "preparing",
     resumed: (update: number) => `going on after update ${update}`,
@@ -505,9 +506,10 @@ export const en = {
     saving: "stopping after this update and saving; Ctrl-C again stops at once, without",
     saved: (folder: string) => `saved ${folder}`,
     sheet: (file: string) => `drew ${file}`,
-    finished: (model: string) => `done; the model: ${model}`,
-    stopped: (update: string, model: string) =>
-      `stopped after update ${update}, saved; go on with --resume. The model so far: ${model}`,
+    finished: (folder: string) => `done: ${folder}`,
+    draws: (command: string) => `to draw with it: ${command}`,
+    stopped: (update: string, folder: string) =>
+      `stopped after update ${update}, saved; go on with --resume. What there is so far: ${folder}`,
     page: (file: string) => `curves and sheets: ${file}`,
   },
   run: {

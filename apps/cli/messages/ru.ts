@@ -483,6 +483,7 @@ export const ru: Messages = {
         "обучить; Ctrl-C сохраняет и останавливает",
       ],
       ["kandinsky train dist/configs/nano-unet.js --out runs/nano --resume", "продолжить"],
+      ["kandinsky train dist/configs/lora-folder.js --out runs/lora", "LoRA по двадцати картинкам"],
     ],
     preparing: "подготовка",
     resumed: (update) => `продолжаю после шага ${update}`,
@@ -496,9 +497,10 @@ export const ru: Messages = {
     saving: "остановлюсь после этого шага и сохраню; ещё раз Ctrl-C — сразу и без сохранения",
     saved: (folder) => `сохранено: ${folder}`,
     sheet: (file) => `нарисовано: ${file}`,
-    finished: (model) => `готово; модель: ${model}`,
-    stopped: (update, model) =>
-      `остановлено после шага ${update}, всё сохранено; продолжить можно с --resume. Модель на этот момент: ${model}`,
+    finished: (folder) => `готово: ${folder}`,
+    draws: (command) => `рисовать с этим: ${command}`,
+    stopped: (update, folder) =>
+      `остановлено после шага ${update}, всё сохранено; продолжить можно с --resume. Что есть на этот момент: ${folder}`,
     page: (file) => `кривые и листы: ${file}`,
   },
   run: {

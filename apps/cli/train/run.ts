@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, extname, join, resolve } from "node:path";
 import type { Command } from "commander";
+import { LORA_FILES } from "../../../src/adapters/mod.ts";
 import {
   loadRun,
   type RunConfig,
@@ -73,10 +74,13 @@ async function follow(
   context.takeTime();
   context.signal.addEventListener("abort", () => progress.say(context.text.train.saving), { once: true });
   let complete = true;
+  let exported = "";
   const tell = json
     ? (event: RunEvent) => print(context, JSON.stringify(event))
     : (event: RunEvent) =>
-        (TELL[event.type] as (event: RunEvent, to: Telling) => void)(event, { context, progress, folder });
+        (TELL[event.type] as (event: RunEvent, to: Telling) => void)(event, {
+          ...{ context, progress, folder, exported, config },
+        });
   try {
     const run = runTraining(config, {
       folder,
@@ -85,6 +89,7 @@ async function follow(
       ...(threads === undefined ? {} : { threads }),
     });
     for await (const event of run) {
+      if (event.type === "exported") exported = event.folder;
       if (event.type === "ended") complete = event.update === event.updates;
       tell(event);
     }
@@ -101,6 +106,9 @@ interface Telling {
   readonly context: Context;
   readonly progress: Progress;
   readonly folder: string;
+  /** The folder that was exported last. */
+  readonly exported: string;
+  readonly config: RunConfig;
 }
 
 type Tell = {
@@ -164,15 +172,18 @@ const TELL: Tell = {
   checkpoint: ({ folder }, { context, progress }) => progress.say(context.text.train.saved(folder)),
   sheet: ({ file }, { context, progress }) => progress.say(context.text.train.sheet(file)),
   exported: () => {},
-  ended: ({ update, updates }, { context, folder }) => {
+  ended: ({ update, updates }, { context, folder, exported, config }) => {
     const { train } = context.text;
-    const model = join(folder, "model");
     print(
       context,
       update === updates
-        ? train.finished(model)
-        : train.stopped(formatCount(update, context.language), model),
+        ? train.finished(exported)
+        : train.stopped(formatCount(update, context.language), exported),
     );
+    if (config.kind === "lora") {
+      const file = join(exported, LORA_FILES.diffusers);
+      print(context, train.draws(`kandinsky generate PROMPT --model ${config.model} --lora ${file}`));
+    }
     print(context, train.page(join(folder, "index.html")));
   },
 };

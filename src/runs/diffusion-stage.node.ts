@@ -1,0 +1,153 @@
+import { scheduleOf } from "../diffusion/mod.ts";
+import type { Graph } from "../graph/mod.ts";
+import type { OpenedModel } from "../pipelines/mod.ts";
+import { foldIn } from "../random/mod.ts";
+import { concatRows, float32, row, type Tensor, tensor } from "../tensor/mod.ts";
+import {
+  type DiffusionSamples,
+  type DiffusionShape,
+  diffusionBatch,
+  type Objective,
+  type Trainer,
+  type TrainingProgram,
+} from "../train/mod.ts";
+import type { RunOf } from "./config.ts";
+import { KEYS, type OpenStage, type Workplace } from "./learner.ts";
+import { decilesOf } from "./log.node.ts";
+import { openSource, type SourceBatch } from "./source.node.ts";
+
+/** What a config says of a diffusion objective, whatever of the U-Net learns. */
+export type DiffusionSettings = Pick<RunOf<"diffusion">, "data" | "tokens" | "stages" | "dropout" | "minSnr">;
+
+/** The objective of a config, with the schedule and the prediction that the model has. */
+export function objectiveOf(
+  { dropout, minSnr }: DiffusionSettings,
+  { scheduler, info }: OpenedModel,
+): Objective {
+  return {
+    schedule: scheduleOf(scheduler),
+    prediction: scheduler.prediction,
+    weighting: minSnr === undefined ? "even" : { minSnr },
+    dropout,
+    profile: info.profile,
+  };
+}
+
+/** The rows of one update. */
+export interface Rows {
+  /** At least one row for each picture of the batch; all stages of one run have as many for each. */
+  readonly samples: DiffusionSamples;
+  /** How much each row counts, beside what its timestep says; all the same without. */
+  readonly weights?: readonly number[];
+}
+
+export interface DiffusionStageRequest {
+  readonly config: DiffusionSettings;
+  readonly objective: Objective;
+  readonly workplace: Workplace;
+  readonly trainer: Trainer;
+  /** Number of the stage. */
+  readonly index: number;
+  readonly cursor: unknown;
+  /** Whether `rowsOf` needs to know what lies where in the pictures. */
+  readonly objects: boolean;
+  /** What an update learns from, made of a batch of the data. */
+  readonly rowsOf: (batch: SourceBatch, update: number) => Promise<Rows>;
+  /** What is trained, for so many rows of one size. */
+  readonly graphOf: (shape: DiffusionShape) => Graph;
+}
+
+/** Opens one stage of a diffusion objective: its data, and a program for each size that it meets. */
+export async function openDiffusionStage(request: DiffusionStageRequest): Promise<OpenStage> {
+  const { config, objective, workplace, trainer, index, cursor, objects, rowsOf, graphOf } = request;
+  const { key, model, cache, tell } = workplace;
+  const stage = config.stages[index]!;
+  const source = await openSource({
+    data: config.data,
+    stage,
+    key: foldIn(foldIn(key, KEYS.data), index),
+    cursor,
+    cache,
+    objects,
+    onSkipped: (skipped) => tell({ type: "skipped", skipped }),
+    onPrepare: (what) => tell({ type: "prepare", what }),
+  });
+  const programs = new Map<string, TrainingProgram>();
+  const programFor = async (rows: number, width: number, height: number): Promise<TrainingProgram> => {
+    const size = `${width}x${height}`;
+    const known = programs.get(size);
+    if (known !== undefined) return known;
+    const { cell } = model.info;
+    const graph = graphOf({
+      batch: rows / stage.parts,
+      height: height / cell,
+      width: width / cell,
+      contextLength: config.tokens,
+    });
+    const program = await trainer.prepare(`training at ${size}`, graph);
+    programs.set(size, program);
+    return program;
+  };
+  return {
+    async step(update, learningRate) {
+      const batch = await source.next();
+      const { width, height } = batch.pictures[0]!;
+      const { samples, weights } = await rowsOf(batch, update);
+      const { feeds, times } = diffusionBatch(
+        samples,
+        objective,
+        foldIn(foldIn(key, KEYS.objective), update),
+      );
+      const program = await programFor(times.length, width, height);
+      const parts = partsOf(weights === undefined ? feeds : weighted(feeds, weights), stage.parts);
+      const { loss, gradientNorm, results } = await trainer.step(program, parts, {
+        learningRate,
+        samples: stage.batch,
+      });
+      const losses = results.flatMap((one) => Array.from(one["losses"]!.data as Float32Array));
+      const deciles = decilesOf(times, losses, objective.schedule.alphasCumprod.length);
+      return { width, height, loss, deciles, gradientNorm, cursor: batch.cursor };
+    },
+    waiting: () => source.waiting().share,
+    async close() {
+      await source.close();
+      for (const program of programs.values()) await program.release();
+    },
+  };
+}
+
+type Feeds = Readonly<Record<string, Tensor>>;
+
+function weighted(feeds: Feeds, weights: readonly number[]): Feeds {
+  const { shape, data } = feeds["loss_weights"] as Tensor<"float32">;
+  return {
+    ...feeds,
+    loss_weights: float32(
+      shape,
+      data.map((value, i) => value * weights[i]!),
+    ),
+  };
+}
+
+/** The only input with another axis before the batch. */
+const TIMESTEPS = "timesteps";
+
+/** The inputs of a batch in parts of equal size. */
+function partsOf(feeds: Feeds, parts: number): Record<string, Tensor>[] {
+  if (parts === 1) return [{ ...feeds }];
+  return Array.from({ length: parts }, (_, part) =>
+    Object.fromEntries(
+      Object.entries(feeds).map(([name, value]) => {
+        const rows =
+          name === TIMESTEPS
+            ? tensor("float32", value.shape.toReversed(), value.data as Float32Array)
+            : value;
+        const size = rows.shape[0]! / parts;
+        const cut = concatRows(
+          Array.from({ length: size }, (_, i) => row(rows as Tensor<"float32">, part * size + i)),
+        );
+        return [name, name === TIMESTEPS ? tensor("float32", cut.shape.toReversed(), cut.data) : cut];
+      }),
+    ),
+  );
+}
