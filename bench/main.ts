@@ -3,6 +3,7 @@ import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { KandinskyError, nearest, parseBytes } from "../src/base/mod.ts";
+import { withLock } from "../src/store/mod.ts";
 import type { Context } from "./compare.ts";
 import { type Found, GROUPS, type GroupName } from "./groups.ts";
 import { linesOf } from "./lines.ts";
@@ -63,31 +64,35 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
     ? join(base, `kandinsky-bench-${scale.name}`)
     : await mkdtemp(join(base, "kandinsky-bench-"));
   await mkdir(model, { recursive: true });
-  const scratch = await mkdtemp(join(base, "kandinsky-bench-"));
-  try {
-    const context: Context = {
-      scale,
-      model,
-      scratch,
-      threads: THREADS,
-      memory,
-      python: values.python,
-      tell,
-      signal,
-    };
-    const { found, failures } = await measure(names, context);
-    const machine = { ...describeMachine(), ...peer };
-    const heading = { scale: scale.name, seed: SEED, threads: THREADS, machine };
-    const lines = values.json
-      ? [JSON.stringify({ ...heading, ...found, failures })]
-      : [headline(heading), "", ...linesOf(found), ...failures];
-    for (const line of lines) console.log(line);
-    if (failures.length > 0) process.exitCode = FAILED;
-  } finally {
-    await rm(scratch, REMOVAL);
-    if (!values.keep) await rm(model, REMOVAL);
-    else tell(`kept: ${model}`);
-  }
+  const work = async () => {
+    const scratch = await mkdtemp(join(base, "kandinsky-bench-"));
+    try {
+      const context: Context = {
+        scale,
+        model,
+        scratch,
+        threads: THREADS,
+        memory,
+        python: values.python,
+        tell,
+        signal,
+      };
+      const { found, failures } = await measure(names, context);
+      const machine = { ...describeMachine(), ...peer };
+      const heading = { scale: scale.name, seed: SEED, threads: THREADS, machine };
+      const lines = values.json
+        ? [JSON.stringify({ ...heading, ...found, failures })]
+        : [headline(heading), "", ...linesOf(found), ...failures];
+      for (const line of lines) console.log(line);
+      if (failures.length > 0) process.exitCode = FAILED;
+    } finally {
+      await rm(scratch, REMOVAL);
+      if (!values.keep) await rm(model, REMOVAL);
+      else tell(`kept: ${model}`);
+    }
+  };
+  // Another run that keeps the same folder would write the model under the feet of this one.
+  await (values.keep ? withLock(`${model}.lock`, 0, work) : work());
 }
 
 /** Measures the groups in turn. One that fails does not take the others with it: they may have taken an hour. */

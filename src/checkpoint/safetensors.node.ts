@@ -9,9 +9,10 @@ import { readFully } from "./read.node.ts";
  * Throws `file_missing`, `file_corrupt` or `tensor_dtype`.
  */
 export async function readSafetensorsHeader(path: string, where: string = path): Promise<SafetensorsHeader> {
-  const about = await stat(path).catch((cause: unknown) => {
+  const missing = (cause: unknown) => {
     throw new KandinskyError("file_missing", { what: "cannot open the safetensors file", where }, { cause });
-  });
+  };
+  const about = await stat(path).catch(missing);
   // Opening a pipe would wait for its writer.
   if (!about.isFile()) {
     throw new KandinskyError("file_corrupt", {
@@ -21,9 +22,14 @@ export async function readSafetensorsHeader(path: string, where: string = path):
       wanted: "a file",
     });
   }
-  const handle = await open(path, "r");
+  // Another process may remove it at any moment.
+  const file = await realpath(path).catch(missing);
+  const handle = await open(file, "r").catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return missing(cause);
+    throw cause;
+  });
   try {
-    const place = { shown: where, file: await realpath(path), fileSize: (await handle.stat()).size };
+    const place = { shown: where, file, fileSize: (await handle.stat()).size };
     const start = new Uint8Array(Math.min(LENGTH_BYTES, place.fileSize));
     await readFully(handle, start, 0, where);
     const header = new Uint8Array(readHeaderLength(start, place));

@@ -239,12 +239,7 @@ async function drawn(workshop: Workshop, model: OpenedModel, { job, picture, pla
   const latent = [model.movq.config.vqEmbedDim, inputs.height, inputs.width] as const;
   const noise = NOISE_SOURCES[job.rng]([picture.seed], latent);
   const evaluate = evaluatorOf(recording, plan);
-  const denoiser = denoiserOfNetwork(
-    (x, { index }) => evaluate(x, index),
-    plan.unconditional.length > 0,
-    job,
-    model.scheduler,
-  );
+  const denoiser = denoiserOfNetwork(evaluate, plan.unconditional.length > 0, job, model.scheduler);
   const start = { index: 0, x: noise.start };
   for await (const _ of SAMPLERS[job.sampler].run(denoiser, start, ladder, noise.step)) {
     // Only what the network met on the way is wanted.

@@ -56,6 +56,17 @@ export async function decodeCanvas(
   return mergeWindows(parts, places, { width: width * cell, height: height * cell });
 }
 
+/** Pixels of the parts in which a canvas goes through the MoVQ, and how many there are. */
+export function canvasParts(
+  canvas: MapSize,
+  cell: number,
+): { readonly width: number; readonly height: number; readonly count: number } {
+  const map = { width: canvas.width / cell, height: canvas.height / cell };
+  const parts = partsOf(map, cell, false, PART_PIXELS);
+  const { width, height } = scaled(parts[0]!, cell);
+  return { width, height, count: parts.length };
+}
+
 function partsOf(map: MapSize, cell: number, wrap: boolean, partPixels: number): Window[] {
   const limit = partPixels / cell ** 2;
   if (map.width * map.height <= limit) return [{ x: 0, y: 0, ...map }];

@@ -1,6 +1,12 @@
 import { product } from "../base/mod.ts";
 import { type Graph, graphFlops, nodesOf, peakActivationBytes } from "../graph/mod.ts";
-import { movqDecoderGraph, t5Graph, textProjectionGraph, unetGraph } from "../models/mod.ts";
+import {
+  movqDecoderGraph,
+  movqEncoderGraph,
+  t5Graph,
+  textProjectionGraph,
+  unetGraph,
+} from "../models/mod.ts";
 import { chunkAttention, runPasses, splitGraph, stripeMaps } from "../passes/mod.ts";
 import { quantizedBytes } from "../quant/mod.ts";
 import { ITEM_SIZE } from "../tensor/mod.ts";
@@ -13,8 +19,8 @@ import { foldPart, schemeOf } from "./program.node.ts";
 import { rangesOf } from "./t5-runner.node.ts";
 import { MAX_TOKENS } from "./text.ts";
 
-/** `prepare`: what a picture needs once before its steps; `step`: one step; `guided step`: one with guidance. */
-export type WorkStage = "encode" | "prepare" | "step" | "guided step" | "decode";
+/** `read`: a picture into a latent; `prepare`: what a picture needs once before its steps; `step`: one step; `guided step`: one with guidance. */
+export type WorkStage = "read" | "encode" | "prepare" | "step" | "guided step" | "decode";
 
 /** One stage of drawing. */
 export interface StageReport {
@@ -41,6 +47,8 @@ export interface WorkSize {
   readonly steps: number;
   /** With guidance or without; by default costs of both are told. */
   readonly guided?: boolean;
+  /** Of a picture that is read; by default none is. */
+  readonly reads?: { readonly width: number; readonly height: number };
 }
 
 /**
@@ -49,7 +57,7 @@ export interface WorkSize {
  */
 export function stageCosts(model: OpenedModel, size: WorkSize): StageReport[] {
   const { text, unet, movq, info } = model;
-  const { width, height, batch, steps, guided } = size;
+  const { width, height, batch, steps, guided, reads } = size;
   const cells = { height: height / info.cell, width: width / info.cell };
   const encoders = rangesOf(text.part, text.config).map((range) =>
     costsOf(text.part, t5Graph(text.config, batch, MAX_TOKENS, range), inArena),
@@ -69,6 +77,7 @@ export function stageCosts(model: OpenedModel, size: WorkSize): StageReport[] {
     chunkAttention(MAX_SCORE_BYTES),
   ]);
   return [
+    ...(reads === undefined ? [] : [{ stage: "read" as const, ...readCosts(model, reads) }]),
     { stage: "encode", ...inTurn(encoders) },
     { stage: "prepare", ...inTurn([projection, most.prologue]) },
     ...(guided === true
@@ -77,6 +86,14 @@ export function stageCosts(model: OpenedModel, size: WorkSize): StageReport[] {
     ...(guided === false ? [] : [{ stage: "guided step" as const, ...most.body }]),
     { stage: "decode", ...costsOf(movq.part, foldPart(decoder, movq.part).graph, inHeap) },
   ];
+}
+
+function readCosts({ movq, info }: OpenedModel, { width, height }: NonNullable<WorkSize["reads"]>): Costs {
+  const encoder = runPasses(movqEncoderGraph(movq.config, { batch: 1, height, width }), [
+    stripeMaps(MAX_STRIPE_BYTES, height / info.cell),
+    chunkAttention(MAX_SCORE_BYTES),
+  ]);
+  return costsOf(movq.part, foldPart(encoder, movq.part).graph, inHeap);
 }
 
 type Costs = Omit<StageReport, "stage">;

@@ -3,6 +3,7 @@ import {
   type Denoiser,
   denoiserOf,
   dynamicThreshold,
+  guidesAt,
   hardClip,
   type Ladder,
   type Limiter,
@@ -119,9 +120,23 @@ export function keepingKnown(denoiser: Denoiser, { clean, hole }: Known): Denois
   };
 }
 
+/** The indices of the evaluations that guidance acts on, and of the others. */
+export function passesAt(
+  times: readonly number[],
+  guided: boolean,
+  settings: DenoisingSettings,
+): Readonly<Record<"guided" | "plain", readonly number[]>> {
+  const guidance = guided ? guidanceOf(settings) : undefined;
+  const indices = [...times.keys()];
+  return {
+    guided: indices.filter((index) => guidesAt(guidance, times[index]!)),
+    plain: indices.filter((index) => !guidesAt(guidance, times[index]!)),
+  };
+}
+
 /**
- * Evaluates a prepared batch. Its rows are the unconditional halves, then the conditional ones; where a step is not
- * guided the results of the first are simply not used. With `mix`, each half's second rows are of the texts that are
+ * Evaluates a prepared batch, at `times[index]` of what it was prepared with. Its rows are the unconditional halves, where
+ * the plan has some, then the conditional ones. With `mix`, each half's second rows are of the texts that are
  * mixed in with that weight, for the same latents.
  */
 export function evaluatorOf(prepared: PreparedUNet, plan: TextPlan, mix?: number): Batch["evaluate"] {
@@ -131,7 +146,7 @@ export function evaluatorOf(prepared: PreparedUNet, plan: TextPlan, mix?: number
     const first = rows(prediction, from, from + count);
     return mix === undefined ? first : mixOf(first, rows(prediction, from + count, from + 2 * count), mix);
   };
-  return async (input, index) => {
+  return async (input, { index }) => {
     const texts = mix === undefined ? input : concatRows([input, input]);
     const sample = isGuided ? concatRows([texts, texts]) : texts;
     const prediction = await prepared.evaluate(sample, index);

@@ -24,6 +24,7 @@ import {
   keepingKnown,
   knowingNetwork,
   ladderOf,
+  passesAt,
 } from "./denoise.node.ts";
 import type { GenerateEvent, RunState } from "./events.ts";
 import type { Inputs } from "./inputs.node.ts";
@@ -224,7 +225,9 @@ async function prepareBatches(
   const most = Math.max(1, Math.min(TILES_TOGETHER, Math.floor(CELLS_TOGETHER / (width * height))));
   const needsNull = job.profile === "native" && plan.unconditional.some((half) => half.row === undefined);
   const nullEmbedding = needsNull ? await readNullEmbedding(model) : undefined;
-  const known = new Map<string, PreparedUNet>();
+  const times = evaluationTimes(ladder);
+  const passes = passesAt(times, plan.unconditional.length > 0, job);
+  const known = new Map<string, PreparedPasses>();
   const batches: PreparedBatch[] = [];
   for (const indices of batchesOf(tiles.length, "windows" in job ? most : tiles.length)) {
     // Behind the texts of all tiles stand those that are mixed into them.
@@ -235,26 +238,54 @@ async function prepareBatches(
       conditional: texts.map((index) => plan.conditional[index]!),
       unconditional: plan.unconditional.length === 0 ? [] : texts.map((index) => plan.unconditional[index]!),
     };
-    const halves = [...own.unconditional, ...own.conditional];
-    const key = JSON.stringify(halves);
-    const before = known.get(key);
-    const prepared =
-      before ??
-      (await unet.prepare({
+    const prepare = async (own: TextPlan, indices: readonly number[]) => {
+      if (indices.length === 0) return undefined;
+      const inputs = {
         context: await contextOf(unet, own, hidden, job.profile, nullEmbedding),
-        ...unetMasks(halves, plan.paddedLength, job.profile),
-        times: evaluationTimes(ladder),
+        ...unetMasks([...own.unconditional, ...own.conditional], plan.paddedLength, job.profile),
+        times: indices.map((index) => times[index]!),
         height,
         width,
-      }));
+      };
+      return unet.prepare(inputs);
+    };
+    const key = JSON.stringify([...own.unconditional, ...own.conditional]);
+    const before = known.get(key);
+    const prepared = before ?? {
+      guided: await prepare(own, passes.guided),
+      plain: await prepare({ ...own, unconditional: [] }, passes.plain),
+    };
     known.set(key, prepared);
     batches.push({
       tiles: indices.map((index) => tiles[index]!),
-      evaluate: evaluatorOf(prepared, own, job.mix?.weight),
-      release: before === undefined ? () => prepared.release() : async () => {},
+      evaluate: evaluatorOfPasses(prepared, passes, own, job.mix?.weight),
+      release: async () => {
+        if (before !== undefined) return;
+        await prepared.guided?.release();
+        await prepared.plain?.release();
+      },
     });
   }
   return batches;
+}
+
+/** A batch as it is evaluated with guidance, and without: rows for the unconditional halves only where they are used. */
+interface PreparedPasses {
+  readonly guided: PreparedUNet | undefined;
+  readonly plain: PreparedUNet | undefined;
+}
+
+function evaluatorOfPasses(
+  prepared: PreparedPasses,
+  passes: ReturnType<typeof passesAt>,
+  plan: TextPlan,
+  mix: number | undefined,
+): Batch["evaluate"] {
+  return (input, { index, guided }) => {
+    const kind = guided ? "guided" : "plain";
+    const evaluate = evaluatorOf(prepared[kind]!, guided ? plan : { ...plan, unconditional: [] }, mix);
+    return evaluate(input, { index: passes[kind].indexOf(index), guided });
+  };
 }
 
 /** As `checkPicture`, with the place in the decoder. */

@@ -3,10 +3,10 @@ import { buildGraph, graphFlops, matmul } from "../graph/mod.ts";
 import { encodeOnnx } from "../onnx/mod.ts";
 import type { Engine } from "../runtime/mod.ts";
 import { zeros } from "../tensor/mod.ts";
-import type { BaseJob, Job } from "./job.ts";
+import type { Job } from "./job.ts";
 import type { OpenedModel } from "./model.node.ts";
 import type { BoundPart } from "./packing.node.ts";
-import { halvesOf, type JobPlan, type MemoryLimit, planJob, sizedJob } from "./plan-job.node.ts";
+import { type JobPlan, type MemoryLimit, planJob, type SizedJob, sizedJob } from "./plan-job.node.ts";
 
 /** What a job will take. */
 export interface Estimate {
@@ -53,11 +53,12 @@ export async function planIfLarge(
 }
 
 /** More than the work can be, found without graphs: no weight is used more often than there are cells or pixels. */
-function boundOf({ text, unet, movq, info }: OpenedModel, job: BaseJob): number {
+function boundOf({ text, unet, movq, info }: OpenedModel, job: SizedJob): number {
   const cells = (job.width * job.height) / info.cell ** 2;
-  const denoising = parameters(unet.part) * cells * job.steps * halvesOf(job);
+  const denoising = parameters(unet.part) * cells * (job.steps + job.guidedSteps);
   const decoding = parameters(movq.part) * job.width * job.height;
-  return 2 * job.pictures.length * (parameters(text.part) + denoising + decoding);
+  const reading = parameters(movq.part) * job.canvas.width * job.canvas.height * job.reads;
+  return 2 * (job.pictures.length * (parameters(text.part) + denoising + decoding) + reading);
 }
 
 /** Share of the speed of a product that the whole reaches. */

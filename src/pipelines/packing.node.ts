@@ -19,6 +19,7 @@ import type { FoldedGraph, RoundedGraph, RoundedPiece, RoundedWeight } from "../
 import { packedSpans, packWeight } from "../quant/mod.ts";
 import { cast, type DType, ITEM_SIZE, type Tensor, tensor, transposed } from "../tensor/mod.ts";
 import { filesOf, hashSamples } from "./fingerprint.node.ts";
+import { HOLDS_FOLDER, PackHolds, releaseDead } from "./pack-holds.node.ts";
 
 /** Folder beside the model that holds packed weights; removing it loses nothing but time. */
 export const PACK_FOLDER = ".kandinsky";
@@ -58,6 +59,7 @@ export class PackStore {
   readonly #root: string;
   readonly #keep: boolean;
   readonly #onPack: OnPack;
+  readonly #holds = new PackHolds();
   #temporary: string | undefined;
 
   /** `root`: the model's folder. `keep` false: packed files are removed by `dispose`. */
@@ -104,21 +106,33 @@ export class PackStore {
     const source = await stateOf(part);
     const folder = await this.#folder();
     for (const [name, entry] of await packedEntries(folder, source)) {
-      if (packed.delete(name)) places.set(name, entry);
+      if (!packed.has(name)) continue;
+      const file = await this.#hold(entry.file);
+      if (file === undefined) continue;
+      packed.delete(name);
+      places.set(name, { ...entry, file });
     }
     // In files of their own, so that what is packed of the part itself serves with every adapter.
     for (const marks of [{ source }, { source, adapters: adapterKey(part) }]) {
       const some = new Map([...packed].filter(([, task]) => isAdapted(part, task) === "adapters" in marks));
       if (some.size === 0) continue;
-      const file = await this.#write(part, some, folder, marks);
+      let file: string | undefined;
+      // Gone again at once where another process writes and removes at the same time.
+      while (file === undefined) file = await this.#hold(await this.#write(part, some, folder, marks));
       await removeStale(folder, part.name, marks);
       const { entries } = await readSafetensorsHeader(file);
       for (const name of some.keys()) places.set(name, entries.get(name)!);
     }
   }
 
-  /** Removes what was only meant for this process. */
+  /** A name under which a packed file stays; undefined where it is gone. */
+  async #hold(file: string): Promise<string | undefined> {
+    return this.#temporary === undefined ? this.#holds.hold(file) : file;
+  }
+
+  /** Gives back what others may remove, and removes what was only meant for this process. */
   async dispose(): Promise<void> {
+    await this.#holds.release();
     if (this.#temporary === undefined) return;
     await rm(this.#temporary, { recursive: true, force: true });
     this.#temporary = undefined;
@@ -326,6 +340,7 @@ async function readPacked(file: string): Promise<Pick<SafetensorsHeader, "entrie
  * system keeps a file that is in use, it stays until the next time.
  */
 async function removeStale(folder: string, part: string, marks: PackMarks): Promise<void> {
+  await releaseDead(folder);
   for (const name of await readdir(folder)) {
     const file = join(folder, name);
     if (await isStale(file, part, marks)) await rm(file, { force: true }).catch(() => {});
@@ -394,11 +409,18 @@ export async function packedBytes(root: string): Promise<number> {
 export async function packedPaths(root: string): Promise<string[]> {
   const folder = join(root, PACK_FOLDER);
   const names = await readdir(folder).catch(() => []);
-  return names.filter((name) => name !== TEXT_FOLDER).map((name) => join(folder, name));
+  return names.filter((name) => !NO_PACKS.has(name)).map((name) => join(folder, name));
 }
 
-/** Removes the packed weights beside a model; they are written again when needed. */
+/** What lies beside packed weights: encoded texts, and other names of packed files. */
+const NO_PACKS: ReadonlySet<string> = new Set([TEXT_FOLDER, HOLDS_FOLDER]);
+
+/**
+ * Removes the packed weights beside a model; they are written again when needed. Processes that use some keep theirs
+ * until they end.
+ */
 export async function removePacked(root: string): Promise<void> {
+  await releaseDead(join(root, PACK_FOLDER));
   for (const path of await packedPaths(root)) await rm(path, { recursive: true, force: true });
   // Fails where encoded texts lie there, which then stay.
   await rmdir(join(root, PACK_FOLDER)).catch(() => {});

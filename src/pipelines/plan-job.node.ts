@@ -1,6 +1,7 @@
 import { KandinskyError } from "../base/mod.ts";
-import { PROFILES } from "../diffusion/mod.ts";
+import { evaluationTimes, PROFILES } from "../diffusion/mod.ts";
 import { memoryRoom } from "../runtime/mod.ts";
+import { canvasParts } from "./canvas.node.ts";
 import {
   ARENA_SHARE,
   SESSION_BYTES,
@@ -9,7 +10,7 @@ import {
   type WorkSize,
   type WorkStage,
 } from "./costs.node.ts";
-import { ladderOf } from "./denoise.node.ts";
+import { ladderOf, passesAt } from "./denoise.node.ts";
 import type { BaseJob, Job } from "./job.ts";
 import type { OpenedModel } from "./model.node.ts";
 import { ARENA_CELLS } from "./movq-runner.node.ts";
@@ -22,6 +23,8 @@ import {
   planStages,
   type StageNeed,
 } from "./plan.ts";
+import { staysLoaded } from "./resident.node.ts";
+import { picturesRead } from "./scene.node.ts";
 import { PART_BYTES } from "./t5-runner.node.ts";
 import { coverMap } from "./windows.ts";
 
@@ -50,23 +53,35 @@ const BASE_BYTES = 250e6;
 /** Memory that the encoder takes for each byte of the widest weight: it runs once, so buffers are not kept. */
 const ONCE_SHARE = 1.5;
 
+/** A job as it is planned. */
+export interface SizedJob extends BaseJob {
+  /** How many of its steps have guidance. */
+  readonly guidedSteps: number;
+  /** How many pictures become latents before the first step. */
+  readonly reads: number;
+  /** Whether `canvas` is covered by windows of `width` and `height`. */
+  readonly hasWindows: boolean;
+}
+
 /** A job with the steps that it will really do, at the size that is drawn; every window counts as a picture. */
-export function sizedJob(model: OpenedModel, job: Job): BaseJob {
-  const steps = ladderOf(job, model.scheduler).length - 1;
-  if (!("windows" in job)) return { ...job, ...job.canvas, steps };
+export function sizedJob(model: OpenedModel, job: Job): SizedJob {
+  const times = evaluationTimes(ladderOf(job, model.scheduler));
+  const passes = passesAt(times, PROFILES[job.profile].guides(job.guidance), job);
+  const counted = {
+    steps: times.length,
+    guidedSteps: passes.guided.length,
+    reads: picturesRead(job, model.info.inpaints),
+    hasWindows: "windows" in job,
+  };
+  if (!("windows" in job)) return { ...job, ...job.canvas, ...counted };
   const { width, height } = job.windows;
   const count = coverMap(job.canvas, job.windows).length;
   const pictures = job.pictures.flatMap((picture) => new Array<typeof picture>(count).fill(picture));
-  return { ...job, width, height, steps, pictures, batchText: "each" };
-}
-
-/** Rows of the U-Net for one picture. */
-export function halvesOf({ profile, guidance }: BaseJob): 1 | 2 {
-  return PROFILES[profile].guides(guidance) ? 2 : 1;
+  return { ...job, ...counted, width, height, pictures, batchText: "each" };
 }
 
 /** Plans a job; throws `memory_exceeded`, naming what would fit, where nothing does. */
-export async function planJob(model: OpenedModel, job: BaseJob, limit: MemoryLimit): Promise<JobPlan> {
+export async function planJob(model: OpenedModel, job: SizedJob, limit: MemoryLimit): Promise<JobPlan> {
   const bytes = limit.bytes ?? (await memoryRoom()).freeBytes + (limit.heldBytes ?? 0);
   const neededBytes = isHuge(model, job) ? leastBytes(model, job) : 0;
   const plan = neededBytes > bytes ? { neededBytes } : planWithin(model, job, bytes);
@@ -76,16 +91,20 @@ export async function planJob(model: OpenedModel, job: BaseJob, limit: MemoryLim
 
 type Attempt = JobPlan | { readonly neededBytes: number };
 
-function planWithin(model: OpenedModel, job: BaseJob, bytes: number): Attempt {
+function planWithin(model: OpenedModel, job: SizedJob, bytes: number): Attempt {
   const costs = costsOf(model, job);
   const needs = costs.map((cost) => needOf(model, job, cost));
   const plan = planStages(needs, { bytes, baseBytes: BASE_BYTES });
   if (!("stages" in plan)) return plan;
-  const work = costs.reduce((sum, { stage, flops }) => sum + flops * passesOf(stage, job), 0);
+  const workOf = (some: readonly StageReport[]) =>
+    some.reduce((sum, { stage, flops }) => sum + flops * passesOf(model, stage, job), 0);
+  const work = workOf(costs.filter(({ stage }) => stage !== "read"));
+  // Once for all pictures.
+  const read = workOf(costs.filter(({ stage }) => stage === "read"));
   return {
     ...plan,
     stages: plan.stages.map((stage, i) => ({ ...stage, passes: needs[i]!.passes })),
-    flops: (work * job.pictures.length) / batchOf(job),
+    flops: (work * job.pictures.length) / batchOf(job) + read,
   };
 }
 
@@ -93,13 +112,23 @@ function batchOf({ batchText, pictures }: BaseJob): number {
   return batchText === "joint" ? pictures.length : 1;
 }
 
-function costsOf(model: OpenedModel, job: BaseJob): StageReport[] {
-  const { width, height, steps } = job;
+function costsOf(model: OpenedModel, job: SizedJob): StageReport[] {
+  const { width, height, steps, guidedSteps } = job;
   const size: WorkSize = { width, height, batch: batchOf(job), steps };
-  return stageCosts(model, { ...size, guided: halvesOf(job) === 2 });
+  const isMixed = guidedSteps > 0 && guidedSteps < steps;
+  return stageCosts(model, {
+    ...size,
+    ...(isMixed ? {} : { guided: guidedSteps > 0 }),
+    ...(job.reads === 0 ? {} : { reads: partsRead(model, job) }),
+  });
+}
+
+function partsRead({ info }: OpenedModel, { canvas, hasWindows, width, height }: SizedJob) {
+  return canvasParts(hasWindows ? canvas : { width, height }, info.cell);
 }
 
 const PARTS: { readonly [S in WorkStage]: PartName } = {
+  read: "movq",
   encode: "text_encoder",
   prepare: "unet",
   step: "unet",
@@ -107,12 +136,14 @@ const PARTS: { readonly [S in WorkStage]: PartName } = {
   decode: "movq",
 };
 
-function passesOf(stage: WorkStage, job: BaseJob): number {
+function passesOf(model: OpenedModel, stage: WorkStage, job: SizedJob): number {
+  if (stage === "read") return job.reads * partsRead(model, job).count;
   if (stage === "decode") return batchOf(job);
-  return stage === "step" || stage === "guided step" ? job.steps : 1;
+  if (stage === "guided step") return job.guidedSteps;
+  return stage === "step" ? job.steps - job.guidedSteps : 1;
 }
 
-function needOf(model: OpenedModel, job: BaseJob, cost: StageReport): StageNeed<WorkStage> {
+function needOf(model: OpenedModel, job: SizedJob, cost: StageReport): StageNeed<WorkStage> {
   const { stage } = cost;
   const part = PARTS[stage];
   const cells = (job.width * job.height) / model.info.cell ** 2;
@@ -120,8 +151,8 @@ function needOf(model: OpenedModel, job: BaseJob, cost: StageReport): StageNeed<
     stage,
     part,
     // A picture's weights are not read again before the next one.
-    passes: stage === "decode" ? 1 : passesOf(stage, job),
-    stays: stage !== "encode",
+    passes: stage === "decode" ? 1 : passesOf(model, stage, job),
+    stays: stage === "read" ? staysLoaded(model.movq.part) : stage !== "encode",
     forms: FORMS[part](cost, storedType(partOf(model, part).part), cells),
   };
 }
@@ -175,7 +206,7 @@ function storedType({ entries }: BoundPart): string {
 }
 
 /** Whether pictures are so large that even their graphs would be too large. */
-function isHuge({ info }: OpenedModel, job: BaseJob): boolean {
+function isHuge({ info }: OpenedModel, job: SizedJob): boolean {
   return job.width * job.height * batchOf(job) > (SAMPLES[1] * info.unit) ** 2 * 4;
 }
 
@@ -185,13 +216,16 @@ const SAMPLES = [8, 16] as const;
 /** Bytes of the stage that needs most in its smallest form, as a line over pixels. */
 function leastBytes(
   model: OpenedModel,
-  job: BaseJob,
+  job: SizedJob,
   pixels = job.width * job.height * batchOf(job),
 ): number {
   return Math.max(...growthOf(model, job).map(({ fixed, perPixel }) => fixed + perPixel * pixels));
 }
 
-function growthOf(model: OpenedModel, job: BaseJob): { readonly fixed: number; readonly perPixel: number }[] {
+function growthOf(
+  model: OpenedModel,
+  job: SizedJob,
+): { readonly fixed: number; readonly perPixel: number }[] {
   const [small, large] = SAMPLES.map((units) => units * model.info.unit) as [number, number];
   const more = leastOf(model, job, large);
   return leastOf(model, job, small).map((bytes, i) => {
@@ -202,7 +236,7 @@ function growthOf(model: OpenedModel, job: BaseJob): { readonly fixed: number; r
 }
 
 /** Memory of each stage in its smallest form, for one square picture. */
-function leastOf(model: OpenedModel, job: BaseJob, side: number): number[] {
+function leastOf(model: OpenedModel, job: SizedJob, side: number): number[] {
   const sample = { ...job, width: side, height: side, batchText: "each" as const };
   const costs = costsOf(model, sample);
   const needs = costs.map((cost) => needOf(model, sample, cost));
@@ -211,7 +245,7 @@ function leastOf(model: OpenedModel, job: BaseJob, side: number): number[] {
 
 function exceeded(
   model: OpenedModel,
-  job: BaseJob,
+  job: SizedJob,
   limit: MemoryLimit,
   bytes: number,
   neededBytes: number,
@@ -228,7 +262,7 @@ function exceeded(
 }
 
 /** The largest picture of this shape, and the most pictures of this size, that there is a plan for. */
-function whatFits(model: OpenedModel, job: BaseJob, bytes: number): string[] {
+function whatFits(model: OpenedModel, job: SizedJob, bytes: number): string[] {
   const batch = batchOf(job);
   const pixels = job.width * job.height;
   const growth = growthOf(model, job);
@@ -251,7 +285,7 @@ function whatFits(model: OpenedModel, job: BaseJob, bytes: number): string[] {
 
 const FIT_TRIES = 5;
 
-function leastHint(model: OpenedModel, job: BaseJob): string {
+function leastHint(model: OpenedModel, job: SizedJob): string {
   const least = leastBytes(model, job, model.info.unit ** 2);
   return `this model needs at least ${gigabytes(least)}: close other programs, or use a smaller model`;
 }

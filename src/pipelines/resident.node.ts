@@ -22,7 +22,7 @@ export class ResidentPrograms {
     await kept?.program.release();
     this.#kept.delete(role);
     const program = await load();
-    if (bytesOf(part) <= SMALL_PART_BYTES) {
+    if (staysLoaded(part)) {
       this.#kept.set(role, { key, program });
       return work(program);
     }
@@ -39,8 +39,9 @@ export class ResidentPrograms {
   }
 }
 
-function bytesOf({ entries }: BoundPart): number {
+/** Whether programs of a part are kept for the next picture. */
+export function staysLoaded({ entries }: BoundPart): boolean {
   let bytes = 0;
   for (const { shape } of entries.values()) bytes += 4 * product(shape);
-  return bytes;
+  return bytes <= SMALL_PART_BYTES;
 }

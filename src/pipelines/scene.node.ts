@@ -120,6 +120,13 @@ const STAGECRAFT: { readonly [O in Job["operation"]]: Stagecraft<JobOf<O>> } = {
   },
 };
 
+/** How many pictures of the canvas's size `prepareScene` makes latents of. */
+export function picturesRead(job: Job, inpaints: boolean): number {
+  // What a U-Net for inpainting is told is one more, but for a hole that is drawn anew: nothing else is read then.
+  const isAnew = job.operation === "inpaint" && job.strength === 1;
+  return (inpaints ? 1 : 0) + ("image" in job && !(inpaints && isAnew) ? 1 : 0);
+}
+
 /** Reads what a job begins with into latents. A U-Net for inpainting that gets no mask is told to keep nothing. */
 export async function prepareScene(job: Job, inputs: Inputs, tools: SceneTools): Promise<Scene> {
   const scene = await stagecraftOf(job).prepare(job, inputs, tools);

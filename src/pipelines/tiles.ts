@@ -1,5 +1,5 @@
 import { KandinskyError } from "../base/mod.ts";
-import type { Network, NoiseSource } from "../diffusion/mod.ts";
+import type { Evaluation, Network, NoiseSource } from "../diffusion/mod.ts";
 import { concatRows, row, type Tensor } from "../tensor/mod.ts";
 import type { Job, PictureJob } from "./job.ts";
 import type { PicturePrompts } from "./text.ts";
@@ -105,7 +105,7 @@ export interface Batch {
   /** Predictions [tiles,C,h,w] for inputs [tiles,D,h,w]. */
   readonly evaluate: (
     input: Tensor<"float32">,
-    index: number,
+    evaluation: Pick<Evaluation, "index" | "guided">,
   ) => Promise<{ readonly conditional: Tensor<"float32">; readonly unconditional?: Tensor<"float32"> }>;
 }
 
@@ -142,7 +142,7 @@ export function networkOfTiles(
     });
     return concatRows(rows);
   };
-  return async (x, { index, guided }) => {
+  return async (x, evaluation) => {
     const conditional = new Map<Tile, Tensor<"float32">>();
     const unconditional = new Map<Tile, Tensor<"float32">>();
     for (const batch of batches) {
@@ -150,7 +150,7 @@ export function networkOfTiles(
         const own = isWhole ? row(x, tile.row) : cropWindow(x, tile.row, tile.at);
         return extra === undefined ? own : withChannels(own, cropWindow(extra, 0, tile.from));
       });
-      const predictions = await batch.evaluate(concatRows(inputs), index);
+      const predictions = await batch.evaluate(concatRows(inputs), evaluation);
       for (const [k, tile] of batch.tiles.entries()) {
         conditional.set(tile, row(predictions.conditional, k));
         if (predictions.unconditional !== undefined)
@@ -159,7 +159,7 @@ export function networkOfTiles(
     }
     return {
       conditional: join(conditional),
-      ...(guided && unconditional.size > 0 ? { unconditional: join(unconditional) } : {}),
+      ...(unconditional.size > 0 ? { unconditional: join(unconditional) } : {}),
     };
   };
 }

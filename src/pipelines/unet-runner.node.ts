@@ -57,8 +57,10 @@ export class UNetRunner {
   readonly #passes: readonly Pass[];
   readonly #resident = new ResidentPrograms();
   #precision: Precision = "float32";
-  #keepsPrologue = true;
-  #loaded: Loaded | undefined;
+  #keepsLoaded = true;
+  readonly #loaded = new Map<string, Loaded>();
+  /** The network of each batch that is prepared and not released, by its key. */
+  readonly #inUse = new Map<object, string>();
 
   constructor(workshop: Workshop, part: BoundPart, config: UNetConfig, passes: readonly Pass[]) {
     this.#workshop = workshop;
@@ -67,10 +69,13 @@ export class UNetRunner {
     this.#passes = passes;
   }
 
-  /** How weights are kept, and whether the prologue stays loaded beside the body, from the next batch on. */
-  use(precision: Precision, keepsPrologue: boolean): void {
+  /**
+   * How weights are kept, and whether all programs of the batches in use stay loaded, or only the one that runs, from
+   * the next batch on.
+   */
+  use(precision: Precision, keepsLoaded: boolean): void {
     this.#precision = precision;
-    this.#keepsPrologue = keepsPrologue;
+    this.#keepsLoaded = keepsLoaded;
   }
 
   /** Encoder states [N,L,D] to contexts [N,L,C]. */
@@ -95,19 +100,27 @@ export class UNetRunner {
     const fixed = fixedFeeds(inputs);
     loaded.prologue ??= await loaded.loadPrologue();
     const carried = await runPrologue(loaded.prologue, fixed);
-    if (!this.#keepsPrologue) {
+    if (!this.#keepsLoaded) {
       await loaded.prologue.release();
       loaded.prologue = undefined;
     }
     const { engine } = this.#workshop;
+    const user = {};
+    this.#inUse.set(user, loaded.key);
     return {
       evaluate: async (sample, index) => {
-        const feeds = pick(loaded.body, { ...fixed, ...carried, sample, step: stepOf(index) });
-        const { prediction } = await loaded.body.run(feeds, { prediction: "return" });
+        // Another batch may have taken its place meanwhile.
+        const { body } = await this.#load(inputs);
+        const feeds = pick(body, { ...fixed, ...carried, sample, step: stepOf(index) });
+        const { prediction } = await body.run(feeds, { prediction: "return" });
         return prediction as Tensor<"float32">;
       },
-      blame: (sample, index) => this.#blame(loaded, { ...fixed, sample, step: stepOf(index) }),
-      release: () => engine.release(Object.values(carried)),
+      blame: async (sample, index) =>
+        this.#blame(await this.#load(inputs), { ...fixed, sample, step: stepOf(index) }),
+      release: async () => {
+        this.#inUse.delete(user);
+        await engine.release(Object.values(carried));
+      },
     };
   }
 
@@ -118,9 +131,16 @@ export class UNetRunner {
 
   /** Releases what the next batch loads again. */
   async unload(): Promise<void> {
-    await this.#loaded?.body.release();
-    await this.#loaded?.prologue?.release();
-    this.#loaded = undefined;
+    await this.#unloadBut(new Set());
+  }
+
+  async #unloadBut(kept: ReadonlySet<string>): Promise<void> {
+    for (const [key, { body, prologue }] of this.#loaded) {
+      if (kept.has(key)) continue;
+      this.#loaded.delete(key);
+      await body.release();
+      await prologue?.release();
+    }
   }
 
   async #load({ context, times, height, width }: UNetInputs): Promise<Loaded> {
@@ -128,8 +148,9 @@ export class UNetRunner {
     const shape = { batch, height, width, contextLength, steps: times.length };
     const precision = this.#precision;
     const key = JSON.stringify({ ...shape, precision });
-    if (this.#loaded?.key === key) return this.#loaded;
-    await this.unload();
+    const found = this.#loaded.get(key);
+    if (found !== undefined) return found;
+    await this.#unloadBut(new Set(this.#keepsLoaded ? this.#inUse.values() : []));
     const graph = runPasses(unetGraph(this.#config, shape), this.#passes);
     const { derived, graph: folded } = foldPart(graph, this.#part);
     const halves = joinTables(splitGraph(folded, ["sample", "step"]));
@@ -137,8 +158,9 @@ export class UNetRunner {
       loadFolded(this.#workshop, this.#part, name, { graph: half, derived }, { precision });
     const body = await load("U-Net", halves.body);
     const loadPrologue = () => load("U-Net prologue", halves.prologue);
-    this.#loaded = { key, graph: folded, derived, precision, body, loadPrologue, prologue: undefined };
-    return this.#loaded;
+    const loaded = { key, graph: folded, derived, precision, body, loadPrologue, prologue: undefined };
+    this.#loaded.set(key, loaded);
+    return loaded;
   }
 
   async #blame(

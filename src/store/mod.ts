@@ -8,6 +8,7 @@ export {
   removeModel,
 } from "./clean.node.ts";
 export type { Licence } from "./licence.ts";
+export { withLock } from "./lock.node.ts";
 export {
   findModel,
   type HubPlace,

@@ -365,6 +365,7 @@ export const en = {
     shapes: (command: string) => `Shapes of every tensor: ${command}`,
     sizeHeading: (size: string) => `One picture of ${size} pixels, text of 128 tokens:`,
     stages: {
+      read: "read the picture",
       encode: "read the prompt",
       prepare: "prepare (once a picture)",
       step: "step without guidance",

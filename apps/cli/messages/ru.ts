@@ -357,6 +357,7 @@ export const ru: Messages = {
     shapes: (command) => `Формы всех тензоров: ${command}`,
     sizeHeading: (size) => `Одна картина ${size} пикселей, текст в 128 токенов:`,
     stages: {
+      read: "чтение картины",
       encode: "чтение запроса",
       prepare: "подготовка (раз на картину)",
       step: "шаг без усиления",
