@@ -62,7 +62,8 @@ async function predict(root: string, { part, config }: ModelPart<UNetConfig>): P
 /** Packed files by name with the time of their writing and the tensors in them. */
 async function packs(root: string) {
   const folder = join(root, PACK_FOLDER);
-  const rows = (await readdir(folder)).sort().map(async (name) => {
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".safetensors"));
+  const rows = files.sort().map(async (name) => {
     const { entries, metadata } = await readSafetensorsHeader(join(folder, name));
     const targets = [...entries.keys()].map((key) => key.split("#")[0]!);
     const isAdapted = metadata["kandinsky_adapters"] !== undefined;
