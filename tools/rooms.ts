@@ -17,6 +17,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/video": ["image"],
   "src/masks": ["random"],
   "src/motion": ["random", "image"],
+  "src/depth": ["image", "runtime", "tensor"],
   "src/mpi": [],
   "src/nn": ["graph", "tensor"],
   "src/models": ["nn", "graph", "tensor"],
@@ -43,7 +44,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "graph",
     "tensor",
   ],
-  "src/films": ["pipelines", "motion", "video", "image"],
+  "src/films": ["pipelines", "motion", "depth", "video", "image"],
   "src/runs": [
     "train",
     "adapters",

@@ -1,27 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
+import { buildGraph, reshape, slice } from "../graph/mod.ts";
 import { decodePicture, readMetadata, resizePicture } from "../image/mod.ts";
+import { encodeOnnx } from "../onnx/mod.ts";
 import { Kandinsky3, openLocalFile } from "../pipelines/mod.ts";
 import { inspectFilm } from "../video/mod.ts";
-import {
-  type AnimateRequest,
-  animate,
-  beginFilm,
-  begunFilm,
-  type FilmEvent,
-  type FilmPlace,
-  goOnWith,
-} from "./mod.ts";
-
-const TINY = join(import.meta.dirname, "../../../golden/tiny-k3");
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "kandinsky-films-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
+import { type AnimateRequest, animate, beginFilm, begunFilm, type FilmEvent, goOnWith } from "./mod.ts";
+import { contents, placeOf, TINY, temporaryFolder } from "./test-support.ts";
 
 const REQUEST: AnimateRequest = {
   operation: "animate",
@@ -42,24 +28,7 @@ const REQUEST: AnimateRequest = {
   },
 };
 
-const placeOf = (model: Kandinsky3, folder: string): FilmPlace => ({
-  folder,
-  film: { file: "film.webm", frameRate: 12 },
-  info: model.info,
-  loras: [],
-  open: openLocalFile,
-});
-
-/** Everything in a folder but the small film. */
-function contents(folder: string): Record<string, string> {
-  const names = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
-    entry.isFile(),
-  );
-  const paths = names.map((entry) => join(entry.parentPath, entry.name)).sort();
-  return Object.fromEntries(
-    paths.map((path) => [path.slice(folder.length), readFileSync(path).toString("base64")]),
-  );
-}
+const FILM = { file: "film.webm", frameRate: 12 };
 
 test("animate: frames and film are there, and a film stopped after each event goes on to the same bytes", {
   timeout: 240_000,
@@ -67,7 +36,7 @@ test("animate: frames and film are there, and a film stopped after each event go
   await using model = await Kandinsky3.load({ model: TINY });
   const whole = join(temporaryFolder(), "whole");
   const events: FilmEvent[] = [];
-  const job = await beginFilm(REQUEST, placeOf(model, whole), false);
+  const job = await beginFilm(REQUEST, placeOf(model, whole, FILM), false);
   for await (const event of animate(model, job, { open: openLocalFile })) events.push(event);
   expect(
     events.filter(({ type }) => type === "drawn").map((event) => "frame" in event && event.frame),
@@ -84,7 +53,7 @@ test("animate: frames and film are there, and a film stopped after each event go
   expect(frame).toMatchObject({ operation: "animate", frame: 3, request: { seed: 3, steps: 4 } });
 
   const stopped = join(temporaryFolder(), "stopped");
-  let begun = await beginFilm(REQUEST, placeOf(model, stopped), false);
+  let begun = await beginFilm(REQUEST, placeOf(model, stopped, FILM), false);
   for (let run = 0, done = false; !done && run < 40; run++) {
     done = true;
     for await (const event of animate(model, begun, { open: openLocalFile })) {
@@ -102,7 +71,7 @@ test("animate: frames and film are there, and a film stopped after each event go
 test("beginFilm refuses folders of other jobs and requests that cannot be films, before anything is drawn", async () => {
   await using model = await Kandinsky3.load({ model: TINY });
   const folder = join(temporaryFolder(), "film");
-  const place = placeOf(model, folder);
+  const place = placeOf(model, folder, FILM);
   const begin = (change: object, resume = false) =>
     beginFilm({ ...REQUEST, ...change } as AnimateRequest, place, resume);
   for (const [change, message] of [
@@ -157,7 +126,7 @@ test("animate begins from a picture that is given", { timeout: 120_000 }, async 
     image,
     motion: { frames: 2, cadence: 1, strength: "0: (0), 1: (0)", amount: 0, coherence: "none" },
   } as const;
-  const job = await beginFilm(request, placeOf(model, join(folder, "film")), false);
+  const job = await beginFilm(request, placeOf(model, join(folder, "film"), FILM), false);
   const events: FilmEvent[] = [];
   for await (const event of animate(model, job, { open: openLocalFile })) events.push(event);
   // With strength 0 nothing is drawn anew.
@@ -166,4 +135,45 @@ test("animate begins from a picture that is given", { timeout: 120_000 }, async 
   const shown = await decodePicture(readFileSync(join(folder, "film/frames/000001.png")));
   const given = await resizePicture(await decodePicture(readFileSync(image)), width, height);
   expect(Buffer.from(shown.data).equals(given.data)).toBe(true);
+});
+
+test("animate moves over the depth that a network tells, which the film knows by its hash", {
+  timeout: 120_000,
+}, async () => {
+  await using model = await Kandinsky3.load({ model: TINY });
+  const folder = temporaryFolder();
+  const graph = buildGraph((builder) => ({
+    depth: reshape(slice(builder.input("picture", "float32", [1, 3, 32, 32]), 1, 0, 1), [1, 32, 32]),
+  }));
+  const depth = join(folder, "depth.onnx");
+  const save = (bytes: Uint8Array) => writeFileSync(depth, bytes);
+  save(
+    encodeOnnx(graph, (name) => {
+      throw new Error(`no weight ${name}`);
+    }),
+  );
+  const motion = { frames: 2, cadence: 2, mode: "3D", motion: { translationX: 20 } } as const;
+  const film = async (name: string, change: object) => {
+    const request = { ...REQUEST, prompts: "a fox", motion, ...change } as AnimateRequest;
+    const job = await beginFilm(request, placeOf(model, join(folder, name), FILM), false);
+    for await (const _ of animate(model, job, { open: openLocalFile, threads: 1 }));
+    return ["000000", "000001"].map((frame) => readFileSync(join(folder, name, "frames", `${frame}.png`)));
+  };
+  const pixels = async (png: Uint8Array) => Buffer.from((await decodePicture(png)).data);
+  const [first, moved] = await film("plane", {});
+  const [deepFirst, deepMoved] = await film("deep", { depth });
+  expect((await pixels(deepFirst!)).equals(await pixels(first!))).toBe(true);
+  expect((await pixels(deepMoved!)).equals(await pixels(moved!))).toBe(false);
+  expect(readMetadata(deepMoved!).json).toMatchObject({ request: { depth: { file: "depth.onnx" } } });
+
+  const begun = await begunFilm(join(folder, "deep"));
+  save(new TextEncoder().encode("another"));
+  const goOn = animate(model, begun as never, { open: openLocalFile })[Symbol.asyncIterator]();
+  await expect(goOn.next()).rejects.toMatchObject({ code: "picture_unfit", parts: { where: depth } });
+  await expect(film("broken", { depth })).rejects.toMatchObject({ code: "model_config" });
+  await expect(film("absent", { depth: join(folder, "none.onnx") })).rejects.toThrow("none.onnx");
+  await expect(film("flat", { depth, motion: { ...motion, mode: "2D", motion: {} } })).rejects.toThrow(
+    "3-D motion",
+  );
+  expect(readdirSync(folder).sort()).toEqual(["deep", "depth.onnx", "plane"]);
 });

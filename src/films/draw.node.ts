@@ -2,6 +2,8 @@ import { KandinskyError } from "../base/mod.ts";
 import { encodePixels, type Picture, type PictureMetadata } from "../image/mod.ts";
 import { type Kandinsky3, type PictureRequest, SAMPLING } from "../pipelines/mod.ts";
 import type { FilmEvent } from "./events.ts";
+import type { FilmJob } from "./job.node.ts";
+import { drawnMetadata } from "./metadata.ts";
 
 /** A picture that the model drew, and its settings. */
 export interface Drawn {
@@ -12,9 +14,10 @@ export interface Drawn {
 /** Pictures that a request names which are no files, by the names that it gives them. */
 export type Given = Readonly<Record<string, Picture>>;
 
-/** Draws one picture, telling of it as part of a film. Throws `cancelled` after the signal. */
+/** Draws one picture of a film, telling of it. Throws `cancelled` after the signal. */
 export async function* drawOne(
   model: Kandinsky3,
+  film: FilmJob,
   request: PictureRequest,
   given: Given,
   frame: number,
@@ -29,8 +32,9 @@ export async function* drawOne(
   const job = await model.resolve(request, open);
   let drawn: Drawn | undefined;
   for await (const event of model.generate(job, { open, ...(signal === undefined ? {} : { signal }) })) {
-    if (event.type === "picture") drawn = { picture: event.picture, metadata: event.metadata };
-    else yield { type: "drawing", frame, event };
+    if (event.type === "picture") {
+      drawn = { picture: event.picture, metadata: drawnMetadata(film, event.metadata) };
+    } else yield { type: "drawing", frame, event };
   }
   if (drawn === undefined) throw new KandinskyError("engine_died", { what: "no picture was drawn" });
   return drawn;

@@ -1,11 +1,19 @@
 import { createHash, randomInt } from "node:crypto";
 import { resolve } from "node:path";
 import { KandinskyError } from "../base/mod.ts";
+import { openDepth } from "../depth/mod.ts";
 import { decodePicture, type Picture } from "../image/mod.ts";
 import { checkSide, type LoraChoice, type ModelInfo, type OpenFile } from "../pipelines/mod.ts";
 import { checkFilm, filmFormatOf } from "../video/mod.ts";
 import { type FilmFile, filmOf, openFolder } from "./folder.node.ts";
-import { type FilmOperation, type FilmRequest, type ParsedFilm, parseFilm } from "./request.ts";
+import {
+  depthOf,
+  type FilmOperation,
+  type FilmRequest,
+  type ParsedFilm,
+  parseFilm,
+  type Source,
+} from "./request.ts";
 import type { FilmOutput } from "./write.node.ts";
 
 /** A film with every choice made: what its folder tells. */
@@ -39,12 +47,17 @@ export async function beginFilm(request: FilmRequest, place: FilmPlace, resume: 
   const parsed = parseFilm(request);
   checkFilm(filmFormatOf(film.file), film);
   const image = parsed.image === undefined ? undefined : await openImage(parsed.image, open);
+  const depth = depthOf(parsed);
+  const network = depth === undefined ? undefined : await readKnown(depth, open);
+  // A network that cannot be used shows before the folder is begun.
+  if (network !== undefined) await (await openDepth(network.bytes, network.file))[Symbol.asyncDispose]();
   const size = sizeOf(parsed, image?.picture, info);
   const settings = {
     ...parsed,
     seed: parsed.seed ?? randomInt(2 ** 32),
     ...size,
     ...(image === undefined ? {} : { image: { file: resolve(image.file), sha256: image.sha256 } }),
+    ...(network === undefined ? {} : { depth: { file: resolve(network.file), sha256: network.sha256 } }),
   };
   const file: FilmFile = {
     kandinskyFilm: 1,
@@ -96,24 +109,29 @@ function jobOf(folder: string, file: FilmFile): FilmJob {
   };
 }
 
-/** A picture to begin with; throws `picture_unfit` where its bytes are not those of the hash. */
+/** A picture to begin with; throws as `readKnown` and `decodePicture`. */
 export async function openImage(
-  source: { readonly file: string; readonly sha256?: string | undefined },
+  source: Source,
   open: OpenFile,
 ): Promise<{ readonly file: string; readonly sha256: string; readonly picture: Picture }> {
-  const { file, sha256: wanted } = source;
-  const bytes = await open(file);
+  const { file, sha256, bytes } = await readKnown(source, open);
+  return { file, sha256, picture: await decodePicture(bytes, file) };
+}
+
+/** The bytes of a file that a film was begun with; throws `picture_unfit` where they are not those of the hash. */
+export async function readKnown({ file, sha256: wanted }: Source, open: OpenFile) {
+  const bytes = await open(file, wanted);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   if (wanted !== undefined && wanted !== sha256) {
     throw new KandinskyError("picture_unfit", {
-      what: "the picture is not the one that the film was begun with",
+      what: "the file is not the one that the film was begun with",
       where: file,
       seen: `SHA-256 ${sha256.slice(0, 12)}`,
       wanted: wanted.slice(0, 12),
       hint: "put the old file back, or begin anew in another folder",
     });
   }
-  return { file, sha256, picture: await decodePicture(bytes, file) };
+  return { file, sha256, bytes };
 }
 
 /** The size asked for; else the picture's shape in the model's area; else the model's square. */

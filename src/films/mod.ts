@@ -1,9 +1,11 @@
 export { type AnimateOptions, animate } from "./animate.node.ts";
 export type { FilmEvent } from "./events.ts";
 export { beginFilm, begunFilm, type FilmJob, type FilmPlace, goOnWith } from "./job.node.ts";
+export { describeFilm, type FilmDescription } from "./metadata.ts";
 export {
   type AnimateRequest,
   animateRequest,
+  depthOf,
   FILM_REQUESTS,
   type FilmOperation,
   type FilmRequest,

@@ -31,6 +31,8 @@ export const animateRequest = z.strictObject({
   /** `linear` where strengths are those of Kandinsky 2.2, as in its presets. */
   strengthAs: z.enum(["schedule", "linear"]).default("linear"),
   motion: motionRequest.prefault({}),
+  /** An ONNX file that tells depth: 3-D motion goes over it instead of a plane. */
+  depth: pictureSource.optional(),
   ...SUBJECT,
 });
 
@@ -70,10 +72,26 @@ export type FilmRequest = z.input<(typeof FILM_REQUESTS)[FilmOperation]>;
 /** A request as its schema reads it: what has a fixed default is filled in. */
 export type ParsedFilm<O extends FilmOperation = FilmOperation> = z.output<(typeof FILM_REQUESTS)[O]>;
 
+/** What a request calls a file, and the hash of its bytes where it is known. */
+export type Source = z.output<typeof pictureSource>;
+
+/** The depth network of a film that has one. */
+export function depthOf(settings: ParsedFilm): Source | undefined {
+  return settings.operation === "animate" ? settings.depth : undefined;
+}
+
 /** Checks that have better words than the schema's. */
 const CHECKS: { readonly [O in FilmOperation]: (request: z.input<(typeof FILM_REQUESTS)[O]>) => void } = {
-  animate: ({ motion, prompts, negative }) => {
-    planAnimation(resolveMotion(motion ?? {}), parsePrompts(prompts, negative), 0);
+  animate: ({ motion, prompts, negative, depth }) => {
+    const { settings } = planAnimation(resolveMotion(motion ?? {}), parsePrompts(prompts, negative), 0);
+    if (depth === undefined || settings.mode === "3D") return;
+    throw new KandinskyError("option_invalid", {
+      what: "depth is for 3-D motion",
+      where: "depth",
+      seen: settings.mode,
+      wanted: "3D",
+      hint: "leave it out, or name the other mode with --mode",
+    });
   },
   zoom: () => {},
 };

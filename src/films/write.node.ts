@@ -4,9 +4,11 @@ import { type Picture, resizePicture } from "../image/mod.ts";
 import { type FilmOptions, writeFilm } from "../video/mod.ts";
 import type { FilmEvent } from "./events.ts";
 import type { FrameStore } from "./folder.node.ts";
+import type { FilmJob } from "./job.node.ts";
+import { filmMetadata } from "./metadata.ts";
 
 /** How a film is written when all frames are there. */
-export interface FilmOutput extends Omit<FilmOptions, "overwrite" | "frameRate"> {
+export interface FilmOutput extends Omit<FilmOptions, "overwrite" | "frameRate" | "metadata"> {
   /** Name of the file, in the folder unless it says otherwise. */
   readonly file: string;
 }
@@ -49,12 +51,14 @@ export async function* framesOf(store: FrameStore, frames: number): AsyncGenerat
 
 /** Writes the film; the preview has done its work. */
 export async function* writeWhole(
-  folder: string,
+  job: FilmJob,
   frames: AsyncIterable<Picture>,
   count: number,
-  { file: name, ...options }: FilmOutput & { readonly frameRate: number },
 ): AsyncGenerator<FilmEvent, void, void> {
-  const file = await writeFilm(join(folder, name), frames, { ...options, overwrite: true });
+  const { folder, settings } = job;
+  const { file: name, ...options } = job.film;
+  const metadata = filmMetadata(job, settings);
+  const file = await writeFilm(join(folder, name), frames, { ...options, metadata, overwrite: true });
   await rm(join(folder, PREVIEW), { force: true });
   yield { type: "film", file, frames: count };
 }

@@ -38,7 +38,7 @@ export async function* zoom(
       const place = places[shown]!;
       for (const wanted of keysOf(place)) await near.load(wanted);
       const picture = zoomView(place, settings.ratio, near.at);
-      const metadata = filmMetadata(job, shown, subjectOf(job, Math.round(place)), picture);
+      const metadata = filmMetadata(job, picture, subjectOf(job, Math.round(place)), shown);
       const file = await store.save("frames", shown, picture, metadata);
       yield { type: "frame", frame: shown, file };
       if (isPreviewDue(shown + 1) && shown + 1 < places.length) {
@@ -46,7 +46,7 @@ export async function* zoom(
       }
     }
   }
-  yield* writeWhole(folder, framesOf(store, places.length), places.length, film);
+  yield* writeWhole(job, framesOf(store, places.length), places.length);
 }
 
 /** The last key frame that a frame needs. */
@@ -88,11 +88,11 @@ async function* drawKey(
   const subject = subjectOf(job, key);
   if (key === 0 && image !== undefined) {
     const picture = await resizePicture((await openImage(image, open)).picture, width, height);
-    return { picture, metadata: filmMetadata(job, key, subject, picture) };
+    return { picture, metadata: filmMetadata(job, picture, subject, key) };
   }
   const common = { ...samplingOf(settings), prompt: subject.prompt, seed: settings.seed + key };
   if (key === 0) {
-    return yield* drawOne(model, { operation: "generate", ...common, width, height }, {}, key, signal);
+    return yield* drawOne(model, job, { operation: "generate", ...common, width, height }, {}, key, signal);
   }
   const { picture, hole } = surround(await store.load("drawn", key - 1), ratio);
   const request: PictureRequest = {
@@ -107,7 +107,7 @@ async function* drawKey(
     height,
     data: Uint8Array.from({ length: 3 * hole.length }, (_, i) => hole[Math.floor(i / 3)]!),
   };
-  return yield* drawOne(model, request, { [MIDDLE]: picture, [AROUND]: white }, key, signal);
+  return yield* drawOne(model, job, request, { [MIDDLE]: picture, [AROUND]: white }, key, signal);
 }
 
 function subjectOf({ settings }: FilmJob<"zoom">, key: number) {

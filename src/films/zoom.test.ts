@@ -1,28 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { decodePicture, readMetadata } from "../image/mod.ts";
 import { zoomPlaces } from "../motion/mod.ts";
 import { Kandinsky3, openLocalFile } from "../pipelines/mod.ts";
 import { inspectFilm } from "../video/mod.ts";
-import {
-  beginFilm,
-  begunFilm,
-  type FilmEvent,
-  type FilmPlace,
-  goOnWith,
-  runFilm,
-  type ZoomRequest,
-} from "./mod.ts";
-
-const TINY = join(import.meta.dirname, "../../../golden/tiny-k3");
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "kandinsky-zoom-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
+import { beginFilm, begunFilm, type FilmEvent, goOnWith, runFilm, type ZoomRequest } from "./mod.ts";
+import { contents, placeOf, TINY, temporaryFolder } from "./test-support.ts";
 
 const REQUEST: ZoomRequest = {
   operation: "zoom",
@@ -33,30 +17,14 @@ const REQUEST: ZoomRequest = {
   steps: 2,
 };
 
-const placeOf = (model: Kandinsky3, folder: string): FilmPlace => ({
-  folder,
-  film: { file: "film.webp", frameRate: 8 },
-  info: model.info,
-  loras: [],
-  open: openLocalFile,
-});
-
-function contents(folder: string): Record<string, string> {
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
-    entry.isFile(),
-  );
-  const paths = entries.map((entry) => join(entry.parentPath, entry.name)).sort();
-  return Object.fromEntries(
-    paths.map((path) => [path.slice(folder.length), readFileSync(path).toString("base64")]),
-  );
-}
+const FILM = { file: "film.webp", frameRate: 8 };
 
 test("zoom: each key frame holds the one before, the film flies over them, and a stopped film ends up equal", {
   timeout: 240_000,
 }, async () => {
   await using model = await Kandinsky3.load({ model: TINY });
   const whole = join(temporaryFolder(), "whole");
-  const job = await beginFilm(REQUEST, placeOf(model, whole), false);
+  const job = await beginFilm(REQUEST, placeOf(model, whole, FILM), false);
   const events: FilmEvent[] = [];
   for await (const event of runFilm(model, job, { open: openLocalFile })) events.push(event);
   expect(events.filter(({ type }) => type === "drawn").length).toBe(3);
@@ -76,7 +44,7 @@ test("zoom: each key frame holds the one before, the film flies over them, and a
   expect(zoomPlaces(job.settings as never).length).toBe(9);
 
   const stopped = join(temporaryFolder(), "stopped");
-  let begun = await beginFilm(REQUEST, placeOf(model, stopped), false);
+  let begun = await beginFilm(REQUEST, placeOf(model, stopped, FILM), false);
   for (let run = 0, done = false; !done && run < 40; run++) {
     done = true;
     for await (const event of runFilm(model, begun, { open: openLocalFile })) {
@@ -90,7 +58,7 @@ test("zoom: each key frame holds the one before, the film flies over them, and a
   expect(contents(stopped)).toEqual(contents(whole));
 
   const inward = join(temporaryFolder(), "in");
-  const reversed = await beginFilm({ ...REQUEST, direction: "in" }, placeOf(model, inward), false);
+  const reversed = await beginFilm({ ...REQUEST, direction: "in" }, placeOf(model, inward, FILM), false);
   for await (const _ of runFilm(model, reversed, { open: openLocalFile }));
   for (let frame = 0; frame < 9; frame++) {
     const name = (n: number) => `frames/${String(n).padStart(6, "0")}.png`;

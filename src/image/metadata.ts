@@ -97,6 +97,11 @@ export function readMetadata(
   };
 }
 
+/** The settings as the EXIF block (TIFF) in which JPEG and WebP keep them: animated WebP does so too. */
+export function metadataExif(metadata: PictureMetadata): Uint8Array {
+  return exifOf({ parameters: formatParameters(metadata), json: JSON.stringify(metadata.json) });
+}
+
 /** ImageDescription is ASCII by definition, so other characters are escaped as JSON allows. */
 function exifOf({ parameters, json }: Texts): Uint8Array {
   const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;

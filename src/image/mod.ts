@@ -19,7 +19,7 @@ export {
   resizeMask,
   type SoftMask,
 } from "./mask.ts";
-export { type PictureFormat, readMetadata } from "./metadata.ts";
+export { metadataExif, type PictureFormat, readMetadata } from "./metadata.ts";
 export { formatParameters, type PictureMetadata } from "./parameters.ts";
 export { cropPicture, matchColors, padPicture, pastePicture } from "./paste.ts";
 export {

@@ -84,7 +84,7 @@ async function writeTemporary(path: string, write: FileWriter, files: SaveFileSy
     const temporary = join(dirname(path), `.kandinsky-${pid}-${attempt}.tmp`);
     let opened = false;
     try {
-      const file = await files.open(temporary, "wx");
+      const file = await files.open(temporary, "wx+");
       opened = true;
       try {
         await write(file);

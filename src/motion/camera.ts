@@ -90,39 +90,80 @@ function perspective(
 /** Camera units of Deforum's translations. */
 const TRANSLATION_SCALE = 1 / 200;
 
+/** A moved camera: points are rows, new = old * turn + shift; x = column * step.x - 1, y alike. */
+interface Camera {
+  readonly turn: Matrix3;
+  readonly shift: readonly [x: number, y: number, z: number];
+  readonly step: { readonly x: number; readonly y: number };
+  /** Pixels of a distance of 1 across at the plane. */
+  readonly focal: { readonly x: number; readonly y: number };
+}
+
+function cameraOf(motion: SpaceMotion, width: number, height: number): Camera {
+  const [rx, ry, rz] = [motion.rotationX, motion.rotationY, motion.rotationZ].map(radians) as [
+    number,
+    number,
+    number,
+  ];
+  const focal = 1 / Math.tan(radians(motion.fieldOfView) / 2);
+  return {
+    turn: product(product(aboutX(rx), aboutY(ry)), aboutZ(rz)),
+    shift: [
+      -motion.translationX * TRANSLATION_SCALE,
+      motion.translationY * TRANSLATION_SCALE,
+      -motion.translationZ * TRANSLATION_SCALE,
+    ],
+    step: { x: 2 / Math.max(1, width - 1), y: 2 / Math.max(1, height - 1) },
+    focal: { x: (focal * width) / 2, y: (focal * height) / 2 },
+  };
+}
+
 /**
  * The map of a 3-D motion without depth (Deforum, animation.md section 4): every pixel is a point of the plane z = 1
  * with x and y from -1 to 1; it is projected by the old camera, which stands in the middle, and by the moved one, and
  * the pixel is taken from as far back as the second lies from the first.
  */
 export function spaceMap(motion: SpaceMotion, width: number, height: number): SamplingMap {
-  const [rx, ry, rz] = [motion.rotationX, motion.rotationY, motion.rotationZ].map(radians) as [
-    number,
-    number,
-    number,
-  ];
-  // Points are rows: new = old * R + T.
-  const [r0, r1, r2, r3, r4, r5, r6, r7, r8] = product(product(aboutX(rx), aboutY(ry)), aboutZ(rz));
-  const focal = 1 / Math.tan(radians(motion.fieldOfView) / 2);
-  // x = sx i + ox of pixel column i, y = sy j + oy of row j.
-  const [sx, sy] = [2 / Math.max(1, width - 1), 2 / Math.max(1, height - 1)];
-  const [ox, oy] = [-1, -1];
-  const tx = -motion.translationX * TRANSLATION_SCALE;
-  const ty = motion.translationY * TRANSLATION_SCALE;
-  const tz = -motion.translationZ * TRANSLATION_SCALE;
-  const [w, h] = [(focal * width) / 2, (focal * height) / 2];
+  const { turn, shift, step, focal } = cameraOf(motion, width, height);
+  const [r0, r1, r2, r3, r4, r5, r6, r7, r8] = turn;
   const across = (a: number, b: number, c: number, t: number) =>
-    [a * sx, b * sy, a * ox + b * oy + c + t] as const;
-  const newX = across(r0, r3, r6, tx);
-  const newY = across(r1, r4, r7, ty);
-  const newZ = across(r2, r5, r8, tz);
+    [a * step.x, b * step.y, -a - b + c + t] as const;
+  const newX = across(r0, r3, r6, shift[0]);
+  const newY = across(r1, r4, r7, shift[1]);
+  const newZ = across(r2, r5, r8, shift[2]);
   return {
-    linear: [1 + w * sx, 0, w * ox, 0, 1 + h * sy, h * oy],
+    linear: [1 + focal.x * step.x, 0, -focal.x, 0, 1 + focal.y * step.y, -focal.y],
     projective: [
-      ...(newX.map((x) => -w * x) as [number, number, number]),
-      ...(newY.map((y) => -h * y) as [number, number, number]),
+      ...(newX.map((x) => -focal.x * x) as [number, number, number]),
+      ...(newY.map((y) => -focal.y * y) as [number, number, number]),
       ...newZ,
     ],
+  };
+}
+
+/** Writes where a pixel (x, y) of the new frame comes from into `place`. */
+export type Trace = (x: number, y: number, place: Float64Array) => void;
+
+/**
+ * As `spaceMap`, with a distance for every pixel instead of the plane. As there, the distance at a pixel of the new
+ * frame is taken for that of the pixel which it comes from (Deforum samples so too): edges of near things drag a
+ * little of what is beside them along.
+ */
+export function depthTrace(
+  motion: SpaceMotion,
+  { width, height }: { readonly width: number; readonly height: number },
+  depth: Float32Array,
+): Trace {
+  const { turn, shift, step, focal } = cameraOf(motion, width, height);
+  const [r0, r1, r2, r3, r4, r5, r6, r7, r8] = turn;
+  return (column, row, place) => {
+    const i = Math.min(width - 1, Math.max(0, Math.round(column)));
+    const j = Math.min(height - 1, Math.max(0, Math.round(row)));
+    const z = depth[j * width + i]!;
+    const [x, y] = [step.x * column - 1, step.y * row - 1];
+    const newZ = r2 * x + r5 * y + r8 * z + shift[2];
+    place[0] = column + focal.x * (x / z - (r0 * x + r3 * y + r6 * z + shift[0]) / newZ);
+    place[1] = row + focal.y * (y / z - (r1 * x + r4 * y + r7 * z + shift[1]) / newZ);
   };
 }
 

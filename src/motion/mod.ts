@@ -1,4 +1,5 @@
 export { COLOR_SPACES, type ColorSpace, colorDistance, matchColors } from "./color.ts";
+export { type DeepPicture, distancesOf } from "./depth.ts";
 export { MOTION_FIELDS, MOTION_NAMES, type MotionField, type MotionSchedules } from "./fields.ts";
 export { blendAlongFlow, blendLinear, type Flow, opticalFlow } from "./flow.ts";
 export { colorDrift, meanDifference, measuredScale, movedDifference } from "./measure.ts";
@@ -7,6 +8,7 @@ export {
   type FrameTask,
   filmFrame,
   frameTask,
+  holdColors,
   mapOf,
   moveOn,
   planAnimation,

@@ -2,8 +2,17 @@ import { KandinskyError } from "../base/mod.ts";
 import type { Picture } from "../image/mod.ts";
 import { foldIn, keyOf } from "../random/mod.ts";
 import { drawnFrames, tweenOf } from "./cadence.ts";
-import { type FlatMotion, flatMap, type SamplingMap, type SpaceMotion, spaceMap } from "./camera.ts";
+import {
+  depthTrace,
+  type FlatMotion,
+  flatMap,
+  type SamplingMap,
+  type SpaceMotion,
+  spaceMap,
+  type Trace,
+} from "./camera.ts";
 import { matchColors } from "./color.ts";
+import type { DeepPicture } from "./depth.ts";
 import { MOTION_FIELDS, MOTION_NAMES, type MotionField } from "./fields.ts";
 import { blendAlongFlow, blendLinear } from "./flow.ts";
 import { type PromptKey, type PromptMix, promptAt } from "./prompts.ts";
@@ -11,7 +20,7 @@ import { deforumName, type MotionSettings } from "./request.ts";
 import { parseSchedule } from "./schedule.ts";
 import { seedOf } from "./seeds.ts";
 import { type Treatment, treatPicture } from "./treat.ts";
-import { warpPicture } from "./warp.ts";
+import { warpAlong, warpPicture } from "./warp.ts";
 
 /** Every number of an animation, known before the first frame is drawn. */
 export interface AnimationPlan {
@@ -90,20 +99,40 @@ const RANGES: Readonly<Partial<Record<MotionField, readonly [number, number]>>> 
 
 /** How the camera moves from frame - 1 to frame. */
 export function mapOf(
-  { settings, motion }: AnimationPlan,
+  plan: AnimationPlan,
   frame: number,
   { width, height }: Pick<Picture, "width" | "height">,
 ): SamplingMap {
-  const at = Object.fromEntries(MOTION_NAMES.map((name) => [name, motion[name][frame]!]));
-  const all = at as unknown as FlatMotion & SpaceMotion;
-  return settings.mode === "2D" ? flatMap(all, width, height) : spaceMap(all, width, height);
+  const all = motionAt(plan, frame);
+  return plan.settings.mode === "2D" ? flatMap(all, width, height) : spaceMap(all, width, height);
 }
 
-/** A drawn frame as the camera would see it at a later frame. */
-export function moveOn(plan: AnimationPlan, picture: Picture, from: number, to: number): Picture {
+function motionAt({ motion }: AnimationPlan, frame: number): FlatMotion & SpaceMotion {
+  const at = Object.fromEntries(MOTION_NAMES.map((name) => [name, motion[name][frame]!]));
+  return at as unknown as FlatMotion & SpaceMotion;
+}
+
+/** A drawn frame as the camera would see it at a later frame: over its depth where it has one, in 3-D. */
+export function moveOn(plan: AnimationPlan, picture: DeepPicture, from: number, to: number): Picture {
   if (to === from) return picture;
-  const maps = Array.from({ length: to - from }, (_, i) => mapOf(plan, from + 1 + i, picture));
-  return warpPicture(picture, maps, plan.settings.border);
+  const { border, mode } = plan.settings;
+  const frames = Array.from({ length: to - from }, (_, i) => from + 1 + i);
+  const { depth } = picture;
+  if (depth === undefined || mode === "2D") {
+    const maps = frames.map((frame) => mapOf(plan, frame, picture));
+    return warpPicture(picture, maps, border);
+  }
+  const traces = frames.map((frame) => depthTrace(motionAt(plan, frame), picture, depth));
+  return warpAlong(picture, chained(traces), border);
+}
+
+/** The last frame's trace first. */
+function chained(traces: readonly Trace[]): Trace {
+  return (x, y, place) => {
+    place[0] = x;
+    place[1] = y;
+    for (let i = traces.length - 1; i >= 0; i--) traces[i]!(place[0]!, place[1]!, place);
+  };
 }
 
 /** How a drawn frame is made: from a picture, or from nothing where there is none yet. */
@@ -121,7 +150,7 @@ export interface FrameTask extends PromptMix {
 export function frameTask(
   plan: AnimationPlan,
   index: number,
-  before: Picture | undefined,
+  before: DeepPicture | undefined,
   first: Picture | undefined,
 ): FrameTask {
   const { settings, seed, prompts } = plan;
@@ -131,16 +160,28 @@ export function frameTask(
   const common = { ...mix, frame, seed: own, strength: plan.strength[frame]! };
   if (before === undefined) return { ...common, picture: undefined };
   const moved = moveOn(plan, before, plan.drawn[index - 1] ?? 0, frame);
-  const { coherence } = settings;
-  const colored = coherence === "none" || first === undefined ? moved : matchColors(moved, first, coherence);
+  const colored = first === undefined ? moved : holdColors(plan, moved, first);
   const treatment = Object.fromEntries(
     Object.entries(plan.treatment).map(([name, values]) => [name, values[frame]!]),
   ) as unknown as Treatment;
   return { ...common, picture: treatPicture(colored, treatment, foldIn(keyOf(seed), frame)) };
 }
 
+/**
+ * A picture with the colours of the film's first drawn frame. What is to be drawn on gets them, as Deforum does, and
+ * so does what was drawn: there the colours of most models drift, and all frames between are made of it.
+ */
+export function holdColors({ settings }: AnimationPlan, picture: Picture, first: Picture): Picture {
+  const { coherence } = settings;
+  return coherence === "none" ? picture : matchColors(picture, first, coherence);
+}
+
 /** A frame of the film from the drawn frames around it, by their numbers. */
-export function filmFrame(plan: AnimationPlan, frame: number, drawnAt: (frame: number) => Picture): Picture {
+export function filmFrame(
+  plan: AnimationPlan,
+  frame: number,
+  drawnAt: (frame: number) => DeepPicture,
+): Picture {
   const { previous, next, share } = tweenOf(frame, plan.settings.cadence);
   const later = moveOn(plan, drawnAt(next), next, frame);
   if (previous === undefined) return later;

@@ -1,5 +1,5 @@
 import type { Picture } from "../image/mod.ts";
-import { type SamplingMap, sampleAt } from "./camera.ts";
+import { type SamplingMap, sampleAt, type Trace } from "./camera.ts";
 
 /** What lies beyond the edge: the edge's pixels, the opposite side, or the picture mirrored. */
 export type Border = keyof typeof BORDERS;
@@ -42,12 +42,16 @@ function cubicWeights(): Float32Array {
  * camera behind the plane would see (a division by zero) is the border.
  */
 export function warpPicture(picture: Picture, maps: readonly SamplingMap[], border: Border): Picture {
+  return warpAlong(picture, tracer(maps), border);
+}
+
+/** As `warpPicture`, for any way of the pixels. */
+export function warpAlong(picture: Picture, trace: Trace, border: Border): Picture {
   const { width, height, data } = picture;
   const weights = cubicWeights();
   const inside = BORDERS[border];
   const output = new Uint8ClampedArray(data.length);
   const place = new Float64Array(2);
-  const trace = tracer(maps);
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at += 3) {
       trace(x, y, place);
@@ -102,7 +106,7 @@ export function warpPicture(picture: Picture, maps: readonly SamplingMap[], bord
 const FAR = 2 ** 30;
 
 /** As `sampleAt`, without making arrays: this runs for every pixel. */
-function tracer(maps: readonly SamplingMap[]): (x: number, y: number, place: Float64Array) => void {
+function tracer(maps: readonly SamplingMap[]): Trace {
   const [only] = maps;
   if (only === undefined || maps.length > 1) {
     return (x, y, place) => {

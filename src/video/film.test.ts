@@ -3,7 +3,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { expect, test } from "vitest";
 import type { Picture } from "../image/mod.ts";
-import { inspectFilm, readFilm, writeFilm } from "./mod.ts";
+import { inspectFilm, readFilm, readFilmSettings, writeFilm } from "./mod.ts";
 import { film, meanDifference, readWithFfmpeg, temporaryFolder, waves } from "./test-support.ts";
 
 async function framesOf(path: string): Promise<{ pictures: Picture[]; seconds: number[] }> {
@@ -81,6 +81,23 @@ test("writeFilm gives equal bytes for equal frames", async () => {
     for (const path of paths) await writeFilm(path, film(64, 64, 9), { frameRate: 24 });
     expect(readFileSync(paths[0]!).equals(readFileSync(paths[1]!)), format).toBe(true);
   }
+});
+
+test("readFilmSettings gives what writeFilm was given, and says where there is nothing", async () => {
+  const folder = temporaryFolder();
+  const json = { kandinsky: 1, prompt: "лиса \u{1f98a}, a fox".repeat(40) };
+  const about = { prompt: "a fox", negativePrompt: "", steps: 2, sampler: "DDPM", guidance: 1, seed: 3 };
+  const metadata = { ...about, width: 16, height: 16, model: "tiny", json };
+  for (const format of ["webm", "mp4", "gif", "webp"]) {
+    const path = join(folder, `with.${format}`);
+    await writeFilm(path, film(16, 16, 3), { frameRate: 24, metadata });
+    expect(await readFilmSettings(path), format).toEqual(json);
+    expect((await framesOf(path)).pictures.length, format).toBe(3);
+    const bare = join(folder, `without.${format}`);
+    await writeFilm(bare, film(16, 16, 3), { frameRate: 24 });
+    await expect(readFilmSettings(bare), format).rejects.toMatchObject({ code: "input_missing" });
+  }
+  await expect(readFilmSettings(join(folder, "none.gif"))).rejects.toMatchObject({ code: "file_missing" });
 });
 
 test("writeFilm: more quality is nearer to the frames, in a larger file", async () => {

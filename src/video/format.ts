@@ -1,4 +1,5 @@
 import { KandinskyError, nearest } from "../base/mod.ts";
+import type { PictureMetadata } from "../image/mod.ts";
 
 /** A kind of film file. */
 export type FilmFormat = keyof typeof FILM_FORMATS;
@@ -30,6 +31,8 @@ export interface FilmOptions {
   readonly loop?: number;
   /** WebM and MP4: a file whose sound goes with the film, from its beginning to the film's end. */
   readonly audio?: string;
+  /** What the film was made with, written into it; `readFilmSettings` gives its `json` back. */
+  readonly metadata?: PictureMetadata;
   /** Whether a file of that name is replaced; without, it is an error. */
   readonly overwrite?: boolean;
 }

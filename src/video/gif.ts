@@ -11,6 +11,7 @@ export interface GifFrame {
 }
 
 const EXTENSION = 0x21;
+const COMMENT = 0xfe;
 const IMAGE = 0x2c;
 
 /** Takes a GIF of one picture apart (GIF89a). */
@@ -64,6 +65,36 @@ export function gifImage({ width, height, palette, pixels }: GifFrame, hundredth
   bytes.set(palette, head.length);
   bytes.set(pixels, head.length + palette.length);
   return bytes;
+}
+
+/** A text in a GIF that viewers do not show (comment extension); ASCII only. */
+export function gifComment(text: string): Uint8Array {
+  const blocks = Array.from({ length: Math.ceil(text.length / 255) }, (_, i) => {
+    const part = latin(text.slice(255 * i, 255 * (i + 1)));
+    return [part.length, ...part];
+  });
+  return Uint8Array.from([EXTENSION, COMMENT, ...blocks.flat(), 0]);
+}
+
+/** The texts of the comments in front of a GIF's first picture. */
+export function gifComments(gif: Uint8Array): string[] {
+  const flags = gif[10] ?? 0;
+  const comments: string[] = [];
+  let at = 13 + ((flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1));
+  while (gif[at] === EXTENSION) {
+    const end = endOfBlocks(gif, at + 2);
+    if (gif[at + 1] === COMMENT) comments.push(textOfBlocks(gif, at + 2));
+    at = end;
+  }
+  return comments;
+}
+
+function textOfBlocks(gif: Uint8Array, start: number): string {
+  let text = "";
+  for (let at = start; (gif[at] ?? 0) !== 0; at += 1 + gif[at]!) {
+    text += new TextDecoder("latin1").decode(gif.subarray(at + 1, at + 1 + gif[at]!));
+  }
+  return text;
 }
 
 export const GIF_END = Uint8Array.of(0x3b);

@@ -7,4 +7,5 @@ export {
   filmFormatOf,
 } from "./format.ts";
 export { type FilmFrame, type FilmInfo, inspectFilm, readFilm } from "./read-film.node.ts";
+export { readFilmSettings } from "./settings.node.ts";
 export { writeFilm } from "./write-film.node.ts";

@@ -21,6 +21,8 @@ export interface MuxOptions {
   readonly width: number;
   readonly height: number;
   readonly sound?: Sound;
+  /** A text in the file that players do not show. */
+  readonly comment?: string;
 }
 
 const CONTAINERS = {
@@ -35,7 +37,7 @@ const UNIT = 1000;
 /** Puts packets and sound into a file. Memory holds one cluster, whatever the film's length. */
 export async function mux(
   packets: AsyncIterable<VideoPacket>,
-  { container, frameRate, width, height, sound }: MuxOptions,
+  { container, frameRate, width, height, sound, comment }: MuxOptions,
   write: WriteAt,
 ): Promise<void> {
   const target = new StreamTarget(
@@ -48,6 +50,7 @@ export async function mux(
   output.addVideoTrack(video, { frameRate });
   const audio =
     sound === undefined ? undefined : addSound(output, format.getSupportedAudioCodecs(), sound, container);
+  if (comment !== undefined) output.setMetadataTags({ comment });
   await output.start();
 
   const decoderConfig = {

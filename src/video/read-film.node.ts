@@ -108,7 +108,7 @@ async function trackOf(
     const found = await input.getPrimaryVideoTrack();
     return { track: found, codec: (await found?.getCodec()) ?? null };
   });
-  if (track === null) throw corrupt(where, "no moving pictures");
+  if (track === null) throw unreadable(where, "no moving pictures");
   if (isDecodable(codec)) return { track, codec };
   throw new KandinskyError("option_invalid", {
     what: "this film cannot be decoded here",
@@ -123,7 +123,7 @@ function isPaged(path: string): boolean {
   return /\.(gif|webp)$/i.test(path);
 }
 
-async function openInput(path: string): Promise<Input> {
+export async function openInput(path: string): Promise<Input> {
   await checkThere(path);
   return new Input({ source: new FilePathSource(path), formats: ALL_FORMATS });
 }
@@ -143,11 +143,12 @@ async function guard<T>(where: string, read: () => Promise<T>): Promise<T> {
     return await read();
   } catch (cause) {
     if (cause instanceof KandinskyError) throw cause;
-    throw corrupt(where, cause instanceof Error ? cause.message : String(cause), cause);
+    throw unreadable(where, cause instanceof Error ? cause.message : String(cause), cause);
   }
 }
 
-function corrupt(where: string, seen: string, cause?: unknown): KandinskyError {
+/** A film that makes no sense. */
+export function unreadable(where: string, seen: string, cause?: unknown): KandinskyError {
   return new KandinskyError(
     "file_corrupt",
     { what: "cannot read the film", where, seen, wanted: "an undamaged WebM, MP4, GIF or WebP file" },

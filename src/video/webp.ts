@@ -12,11 +12,21 @@ export function webpPicture(webp: Uint8Array): Uint8Array {
 }
 
 const FLAG_ANIMATED = 0x02;
+const FLAG_EXIF = 0x08;
 /** The frame replaces what was there. */
 const NO_BLEND = 0x02;
 
+/** What the beginning of an animated WebP says of the rest. */
+export interface WebpFilm {
+  readonly width: number;
+  readonly height: number;
+  readonly loop: number;
+  /** Whether there is an EXIF chunk at the end. */
+  readonly hasExif: boolean;
+}
+
 /** The beginning of an animated WebP (WebP container specification); `bytes` is the length of the whole file. */
-export function webpHeader(width: number, height: number, loop: number, bytes: number): Uint8Array {
+export function webpHeader({ width, height, loop, hasExif }: WebpFilm, bytes: number): Uint8Array {
   const header = new Uint8Array(44);
   const view = new DataView(header.buffer);
   writeName(header, 0, "RIFF");
@@ -24,7 +34,7 @@ export function webpHeader(width: number, height: number, loop: number, bytes: n
   writeName(header, 8, "WEBP");
   writeName(header, 12, "VP8X");
   view.setUint32(16, 10, true);
-  header[20] = FLAG_ANIMATED;
+  header[20] = FLAG_ANIMATED | (hasExif ? FLAG_EXIF : 0);
   write24(view, 24, width - 1);
   write24(view, 27, height - 1);
   writeName(header, 30, "ANIM");
@@ -48,6 +58,15 @@ export function webpImage(
   write24(view, 20, milliseconds);
   chunk[23] = NO_BLEND;
   chunk.set(picture, 24);
+  return chunk;
+}
+
+/** An EXIF block as a chunk, even bytes long. */
+export function webpExif(exif: Uint8Array): Uint8Array {
+  const chunk = new Uint8Array(8 + exif.length + (exif.length % 2));
+  writeName(chunk, 0, "EXIF");
+  new DataView(chunk.buffer).setUint32(4, exif.length, true);
+  chunk.set(exif, 8);
   return chunk;
 }
 

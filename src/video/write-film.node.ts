@@ -1,7 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import sharp, { type Sharp } from "sharp";
 import { KandinskyError } from "../base/mod.ts";
-import { type Picture, saveFile } from "../image/mod.ts";
+import { metadataExif, type Picture, saveFile } from "../image/mod.ts";
 import { withSound } from "./audio.ts";
 import {
   checkFilm,
@@ -12,10 +12,12 @@ import {
   frameTime,
   noFrames,
 } from "./format.ts";
-import { GIF_END, gifFrame, gifHeader, gifImage } from "./gif.ts";
+import { GIF_END, gifComment, gifFrame, gifHeader, gifImage } from "./gif.ts";
+import { forgetTimes } from "./mp4-times.node.ts";
 import { type MuxOptions, mux } from "./mux.ts";
+import { settingsText } from "./settings.node.ts";
 import { encodeVp9 } from "./vp9.ts";
-import { webpHeader, webpImage, webpPicture } from "./webp.ts";
+import { webpExif, webpHeader, webpImage, webpPicture } from "./webp.ts";
 import { yuvFromPicture } from "./yuv.ts";
 
 type Size = Pick<Picture, "width" | "height">;
@@ -94,14 +96,16 @@ async function* rest(
 async function writeVideo(
   file: FileHandle,
   { size, frames }: Reel,
-  { frameRate, quality = 75, audio }: FilmOptions,
+  { frameRate, quality = 75, audio, metadata }: FilmOptions,
   container: MuxOptions["container"],
 ): Promise<void> {
   const packets = encodeVp9(planes(frames), quality);
   const write = (data: Uint8Array, position: number) => writeAt(file, data, position);
-  const options = { container, frameRate, ...size };
+  const comment = metadata === undefined ? {} : { comment: settingsText(metadata) };
+  const options = { container, frameRate, ...size, ...comment };
   if (audio === undefined) await mux(packets, options, write);
   else await withSound(audio, (sound) => mux(packets, { ...options, sound }, write));
+  if (container === "mp4") await forgetTimes(file);
 }
 
 async function* planes(frames: AsyncIterable<Picture>) {
@@ -109,13 +113,14 @@ async function* planes(frames: AsyncIterable<Picture>) {
 }
 
 async function writeGif(file: FileHandle, { size, frames }: Reel, options: FilmOptions): Promise<void> {
-  const { frameRate, quality = 75, loop = 0 } = options;
+  const { frameRate, quality = 75, loop = 0, metadata } = options;
   let at = 0;
   const append = async (bytes: Uint8Array) => {
     await writeAt(file, bytes, at);
     at += bytes.length;
   };
   await append(gifHeader(size.width, size.height, loop));
+  if (metadata !== undefined) await append(gifComment(settingsText(metadata)));
   // Dots of a dithered frame would flicker, and cost time and space.
   const colours = Math.max(2, Math.round(2.56 * quality));
   let index = 0;
@@ -130,10 +135,9 @@ async function writeGif(file: FileHandle, { size, frames }: Reel, options: FilmO
 }
 
 async function writeWebp(file: FileHandle, { size, frames }: Reel, options: FilmOptions): Promise<void> {
-  const { frameRate, quality = 75, loop = 0 } = options;
-  const { width, height } = size;
-  const header = webpHeader(width, height, loop, 0).length;
-  let at = header;
+  const { frameRate, quality = 75, loop = 0, metadata } = options;
+  const film = { ...size, loop, hasExif: metadata !== undefined };
+  let at = webpHeader(film, 0).length;
   let index = 0;
   for await (const webp of compressed(frames, (frame) => frame.webp({ quality, effort: 1 }).toBuffer())) {
     const delay = frameTime(index + 1, frameRate, 1000) - frameTime(index, frameRate, 1000);
@@ -142,7 +146,12 @@ async function writeWebp(file: FileHandle, { size, frames }: Reel, options: Film
     at += image.length;
     index++;
   }
-  await writeAt(file, webpHeader(width, height, loop, at), 0);
+  if (metadata !== undefined) {
+    const exif = webpExif(metadataExif(metadata));
+    await writeAt(file, exif, at);
+    at += exif.length;
+  }
+  await writeAt(file, webpHeader(film, at), 0);
 }
 
 /** Frames that are compressed at once: sharp works in threads of its own. */

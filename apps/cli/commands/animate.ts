@@ -30,7 +30,8 @@ export const animate: CommandDefinition = {
       .option("--preset <name>", t.preset(list(Object.keys(CONFIG_PRESETS))))
       .option("--settings <file>", t.settings)
       .option("--mode <name>", t.mode)
-      .option("--border <name>", t.border(list(BORDER_NAMES)));
+      .option("--border <name>", t.border(list(BORDER_NAMES)))
+      .option("--depth <file>", t.depth);
     for (const name of MOTION_NAMES) command.option(`${flagOf(name)} <schedule>`, t.motion[name]);
     command
       .optionsGroup(groups.drawing)

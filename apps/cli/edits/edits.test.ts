@@ -191,13 +191,30 @@ test("kandinsky inpaint repaints the picture's transparent part where no mask is
   expect(equalColumns(picture, PHOTO, 0, 40)).toBe(false);
 });
 
-test("kandinsky extend, panorama and upscale draw the sizes asked for", async () => {
+test("kandinsky edit, extend, panorama and upscale draw the sizes asked for, and repeat makes them again", {
+  timeout: 240_000,
+}, async () => {
   const cwd = await prepared();
-  const wide = await drawn(cwd, ["extend", "photo.png", "a", "cat", "--left", "30", "--bottom", "10%"]);
+  const drawnTwice = async (args: readonly string[]) => {
+    const result = await drawn(cwd, args);
+    const again = await runCli(
+      ["repeat", "out.png", "--model", TINY, "--output", "again.png", "--overwrite"],
+      {
+        cwd,
+      },
+    );
+    expect(again.code, again.stderr).toBe(0);
+    const [first, second] = ["out.png", "again.png"].map((name) => readFileSync(join(cwd, name)));
+    expect(second!.equals(first!), args.join(" ")).toBe(true);
+    return result;
+  };
+  const { picture } = await drawnTwice(["edit", "photo.png", "a", "cat", "--strength", "0.5"]);
+  expect([picture.width, picture.height]).toEqual([150, 100]);
+  const wide = await drawnTwice(["extend", "photo.png", "a", "cat", "--left", "30", "--bottom", "10%"]);
   expect([wide.picture.width, wide.picture.height]).toEqual([180, 110]);
-  const long = await drawn(cwd, ["panorama", "a", "cat", "--width", "256", "--height", "64", "--wrap"]);
+  const long = await drawnTwice(["panorama", "a", "cat", "--width", "256", "--height", "64", "--wrap"]);
   expect([long.picture.width, long.picture.height]).toEqual([256, 64]);
-  const large = await drawn(cwd, ["upscale", "photo.png", "--by", "2", "--strength", "0.5"]);
+  const large = await drawnTwice(["upscale", "photo.png", "--by", "2", "--strength", "0.5"]);
   expect([large.picture.width, large.picture.height]).toEqual([300, 200]);
 });
 

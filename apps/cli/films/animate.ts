@@ -4,6 +4,7 @@ import { KandinskyError } from "../../../src/base/mod.ts";
 import type { AnimateRequest } from "../../../src/films/mod.ts";
 import { type DeforumSettings, readDeforumSettings } from "../../../src/motion/mod.ts";
 import { type Context, styled } from "../context.ts";
+import { given } from "../generate/draw.ts";
 import { makeFilm } from "./make.ts";
 import { type MotionOptions, motionOf } from "./motion-options.ts";
 import { type FilmOptions, pictureFields } from "./options.ts";
@@ -11,6 +12,7 @@ import { type FilmOptions, pictureFields } from "./options.ts";
 interface AnimateOptions extends FilmOptions, MotionOptions {
   readonly at?: readonly string[];
   readonly settings?: string;
+  readonly depth?: string;
   readonly strengthAs?: string;
   readonly strength?: string;
 }
@@ -30,7 +32,7 @@ export async function runAnimate(context: Context, command: Command): Promise<nu
       ...(steps === undefined ? {} : { steps }),
       ...(scale === undefined ? {} : { guidance: Math.max(0, scale - 1) }),
     };
-    const { strengthAs } = options;
+    const { strengthAs, depth } = options;
     // Names that do not exist are the library's to refuse, as it does for every caller.
     const request = {
       operation: "animate",
@@ -38,7 +40,7 @@ export async function runAnimate(context: Context, command: Command): Promise<nu
       ...pictureFields(options, info),
       prompts,
       motion,
-      ...(strengthAs === undefined ? {} : { strengthAs }),
+      ...given({ strengthAs, depth }),
     } as AnimateRequest;
     return { request, frameRate: motion.frameRate! };
   });

@@ -17,6 +17,7 @@ import { jsonLine } from "../generate/json-events.ts";
 import { deviceOf } from "../generate/options.ts";
 import { noticeText } from "../generate/tell.ts";
 import { startProgress } from "../progress.ts";
+import { checkResumed } from "../resumed-options.ts";
 import type { FilmOptions } from "./options.ts";
 
 /** Turns the options into a request for the model that is loaded. */
@@ -24,18 +25,8 @@ export type BuildFilm = (
   info: ModelInfo,
 ) => Promise<{ readonly request: FilmRequest; readonly frameRate: number }>;
 
-/** Options that go with --resume; the others are settled by the folder. */
-const WITH_RESUME: ReadonlySet<string> = new Set([
-  "resume",
-  "json",
-  "cache",
-  "model",
-  "device",
-  "threads",
-  "memory",
-]);
-
-const FOLDER = "kandinsky-film";
+/** Where films go that nobody named a folder for. */
+export const FOLDER = "kandinsky-film";
 const FILM = "film.webm";
 
 /** Makes a film, or goes on with one. */
@@ -65,23 +56,23 @@ export async function makeFilm(
     const film = { file, frameRate, ...given({ quality, loop, audio }) };
     job = await beginFilm(request, { folder, film, info, loras, open: openLocalFile }, false);
   }
-  await tell(context, job, runFilm(kandinsky, job, { signal: context.signal, open: openLocalFile }), json);
+  await playOut(context, kandinsky, job, { json, threads });
   return 0;
 }
 
+/** Makes a film that was begun, or what of it is not there yet, and tells of it. */
+export async function playOut(
+  context: Context,
+  model: Kandinsky3,
+  job: FilmJob,
+  { json, threads }: { readonly json: boolean; readonly threads: number | undefined },
+): Promise<void> {
+  const options = { signal: context.signal, open: openLocalFile, ...given({ threads }) };
+  await tell(context, job, runFilm(model, job, options), json);
+}
+
 async function resumed(command: Command, operation: FilmOperation, folder: string): Promise<FilmJob> {
-  const other = command.options.find(
-    (option) =>
-      command.getOptionValueSource(option.attributeName()) === "cli" &&
-      !WITH_RESUME.has(option.attributeName()),
-  );
-  if (other !== undefined || command.args.length > 0) {
-    throw new KandinskyError("option_invalid", {
-      what: "a stopped run goes on as it was begun",
-      where: other?.long ?? "PROMPT",
-      hint: "leave it out, or begin anew without --resume",
-    });
-  }
+  checkResumed(command);
   const job = await begunFilm(folder);
   if (job.settings.operation === operation) return job;
   throw new KandinskyError("option_invalid", {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
 import { KandinskyError } from "../../../src/base/mod.ts";
@@ -16,11 +16,12 @@ import {
   REQUESTS,
 } from "../../../src/pipelines/mod.ts";
 import { type Context, styled } from "../context.ts";
+import { filmAt, repeatFilm } from "../films/repeat.ts";
 import { draw, given } from "./draw.ts";
 import { deviceOf, formatOf, type MachineOptions, type OutputOptions } from "./options.ts";
 import { planOutput } from "./output.ts";
 
-/** The settings that `kandinsky generate` writes into a picture. The request itself is checked by the library. */
+/** The settings that every command writes into what it makes. The request itself is checked by the library. */
 const settingsSchema = z.object({
   kandinsky: z.literal(1),
   operation: z.enum(Object.keys(REQUESTS) as [Operation, ...Operation[]]),
@@ -31,12 +32,23 @@ const settingsSchema = z.object({
   request: z.custom<PictureRequest>((value) => typeof value === "object" && value !== null),
 });
 
+interface RepeatOptions extends MachineOptions, OutputOptions {
+  readonly input: readonly string[];
+}
+
 /** `kandinsky repeat`. */
 export async function runRepeat(context: Context, command: Command): Promise<number> {
-  const options = command.opts<MachineOptions & OutputOptions & { readonly input: readonly string[] }>();
+  const path = command.args[0]!;
+  const film = await filmAt(path);
+  return film === undefined
+    ? repeatPicture(context, command, path)
+    : repeatFilm(context, command, film, path);
+}
+
+async function repeatPicture(context: Context, command: Command, path: string): Promise<number> {
+  const options = command.opts<RepeatOptions>();
   const { output, overwrite = false, json = false, preview, cache, model, lora: loras } = options;
   const { threads, memory } = options;
-  const path = command.args[0]!;
   const device = deviceOf(options.device);
   const bytes = await readImage(path);
   const settings = settingsOf(bytes, path);
@@ -47,9 +59,7 @@ export async function runRepeat(context: Context, command: Command): Promise<num
     model: model ?? (await embeddedModelNamed(settings.model)),
     ...given({ device, threads, memory }),
   });
-  checkModel(context, settings.model, kandinsky.info.name, model, path);
-  compareWeights(context, settings, kandinsky.info);
-  compareLoras(context, settings.loras, kandinsky.info.loras);
+  checkSame(context, settings, kandinsky.info, model, path);
   const open = inputFinder(path, options.input);
   const job = await kandinsky.resolve(settings.request, open);
   const plan = planOutput(output, format, overwrite, job.pictures.length);
@@ -67,27 +77,57 @@ export async function runRepeat(context: Context, command: Command): Promise<num
   return 0;
 }
 
-/**
- * Finds the files that a picture was made from, of which it knows names and hashes: among those given, in the current
- * folder and beside the picture. The library refuses a file with another hash.
- */
+/** What a file or folder was made with and by. */
+export interface Made {
+  readonly model: string;
+  readonly fingerprint?: string | undefined;
+  readonly loras: readonly LoraInfo[];
+}
+
+/** Throws where the model is another than the one that made a file and nobody named it; says what else differs. */
+export function checkSame(
+  context: Context,
+  made: Made,
+  used: ModelInfo,
+  model: string | undefined,
+  path: string,
+): void {
+  checkModel(context, made.model, used.name, model, path);
+  compareWeights(context, made, used);
+  compareLoras(context, made.loras, used.loras);
+}
+
+/** Finds the files that a picture was made from; the library refuses a file with another hash. */
 function inputFinder(picture: string, given: readonly string[]): OpenFile {
-  return async (name, wanted) => {
-    const places = [...given, name, join(dirname(picture), name)];
-    let nearest: Uint8Array | undefined;
-    for (const place of places) {
-      const bytes = await readFile(place).catch(() => undefined);
-      if (bytes === undefined) continue;
-      if (createHash("sha256").update(bytes).digest("hex") === wanted) return bytes;
-      nearest ??= bytes;
-    }
-    if (nearest !== undefined) return nearest;
-    throw new KandinskyError("file_missing", {
-      what: "cannot find a file that the picture was made from",
-      where: name,
-      hint: "name it with --input",
-    });
-  };
+  return async (name, wanted) => (await findInput(name, wanted, picture, given)).bytes;
+}
+
+/**
+ * A file of which a name and perhaps a hash is known: among those given, in the current folder and beside `beside`.
+ * The nearest where none has the hash. Throws `file_missing`.
+ */
+export async function findInput(
+  name: string,
+  wanted: string | undefined,
+  beside: string,
+  given: readonly string[],
+): Promise<{ readonly path: string; readonly bytes: Uint8Array }> {
+  const named = wanted === undefined ? given.filter((path) => basename(path) === name) : given;
+  const places = [...named, name, join(dirname(beside), name)];
+  let nearest: { readonly path: string; readonly bytes: Uint8Array } | undefined;
+  for (const path of places) {
+    const bytes = await readFile(path).catch(() => undefined);
+    if (bytes === undefined) continue;
+    const found = { path, bytes };
+    if (wanted === undefined || createHash("sha256").update(bytes).digest("hex") === wanted) return found;
+    nearest ??= found;
+  }
+  if (nearest !== undefined) return nearest;
+  throw new KandinskyError("file_missing", {
+    what: "cannot find a file that it was made from",
+    where: name,
+    hint: "name it with --input",
+  });
 }
 
 async function readImage(path: string): Promise<Uint8Array> {
@@ -124,11 +164,7 @@ function checkModel(context: Context, made: string, used: string, model: string 
 }
 
 /** A model of the same name may have got other weights since. */
-function compareWeights(
-  context: Context,
-  made: { readonly model: string; readonly fingerprint?: string | undefined },
-  used: ModelInfo,
-) {
+function compareWeights(context: Context, made: Made, used: ModelInfo) {
   if (made.model !== used.name || made.fingerprint === undefined || made.fingerprint === used.fingerprint)
     return;
   const { text, stderr } = context;

@@ -8,6 +8,7 @@ import {
   type PictureRequest,
 } from "../../../src/pipelines/mod.ts";
 import type { Context } from "../context.ts";
+import { checkResumed } from "../resumed-options.ts";
 import { draw, given } from "./draw.ts";
 import { deviceOf, formatOf, type GenerateOptions, requestOf } from "./options.ts";
 import { planOutput } from "./output.ts";
@@ -48,36 +49,13 @@ export async function drawRequest(
   return 0;
 }
 
-/** Options that `--resume` goes with; the others are settled by the file. */
-const WITH_RESUME: ReadonlySet<string> = new Set([
-  "resume",
-  "json",
-  "preview",
-  "cache",
-  "model",
-  "device",
-  "threads",
-  "memory",
-]);
-
 async function goOn(
   context: Context,
   command: Command,
   options: GenerateOptions,
   file: string,
 ): Promise<number> {
-  const other = command.options.find(
-    (option) =>
-      command.getOptionValueSource(option.attributeName()) === "cli" &&
-      !WITH_RESUME.has(option.attributeName()),
-  );
-  if (other !== undefined || command.args.length > 0) {
-    throw new KandinskyError("option_invalid", {
-      what: "a stopped run goes on as it was begun",
-      where: other?.long ?? "PROMPT",
-      hint: "leave it out, or begin anew without --resume",
-    });
-  }
+  checkResumed(command, ["preview"]);
   const data = await readResume(file);
   const device = deviceOf(options.device) ?? data.device;
   const threads = options.threads ?? data.threads;

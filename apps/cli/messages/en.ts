@@ -34,7 +34,7 @@ export const en = {
     upscale: "enlarge a picture and draw finer detail into it",
     animate: "draw a film of frames that move",
     zoom: "draw a film that flies out of a picture, or into one",
-    repeat: "draw a picture again from the settings stored in it",
+    repeat: "draw a picture or make a film again from the settings stored in it",
     models: "add, list, check and remove models",
     doctor: "tell what this machine can do",
     lora: "look into a LoRA file, or merge it into a copy of a U-Net",
@@ -117,6 +117,7 @@ export const en = {
     preset: (names: string) => `motion, strength and length of a whole film: ${names}`,
     settings: "settings file of Deforum; options given beside it count more",
     mode: "2D or 3D (default: 3D; 2D with options that only it has)",
+    depth: "3D: an ONNX file of a depth network, such as MiDaS or Depth Anything (default: a flat plane)",
     border: (names: string) => `what comes in from the edges: ${names} (default: replicate)`,
     motion: {
       angle: '2D: degrees a frame, counter-clockwise; a schedule such as "0: (1), 30: (2*sin(t/8))"',
@@ -175,9 +176,12 @@ export const en = {
     ],
   },
   repeat: {
-    usage: "IMAGE [options]",
-    image: "a picture that `kandinsky generate` wrote",
-    examples: [["kandinsky repeat kandinsky-0001.png --output again.png", "the same picture, byte for byte"]],
+    usage: "FILE [options]",
+    image: "a picture, a film, a frame of a film or a film's folder that this program wrote",
+    examples: [
+      ["kandinsky repeat kandinsky-0001.png --output again.png", "the same picture, byte for byte"],
+      ["kandinsky repeat film.webm --output again", "the same film, in a folder of its own"],
+    ],
     otherModel: (made: string, used: string) => `the picture was made with ${made}, this model is ${used}`,
     otherWeights: (made: string, used: string) =>
       `the model has changed since the picture was made (weights ${made}, now ${used}): the result may differ`,

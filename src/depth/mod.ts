@@ -1,0 +1,1 @@
+export { type DepthNetwork, openDepth } from "./network.node.ts";
