@@ -44,7 +44,7 @@ export default defineRun({
   ],
   halfLives: [5000],
   checkpoints: { every: 12_800, keep: 2 },
-  // Drawn with a hole all over: what the U-Net must not forget.
+  // The prompts are drawn with a hole all over, which the U-Net must not forget; below them holes are filled.
   sheets: {
     every: 12_800,
     prompts: [

@@ -3,15 +3,15 @@ import { PackStore, passesFor, tellHole, withoutHole } from "../pipelines/mod.ts
 import { foldIn, type Key } from "../random/mod.ts";
 import { concatRows, row } from "../tensor/mod.ts";
 import { type DiffusionSamples, diffusionGraph, NULL_EMBEDDING } from "../train/mod.ts";
-import type { RunOf } from "./config.ts";
+import type { RunOf, Size } from "./config.ts";
 import { objectiveOf, openDiffusionStage } from "./diffusion-stage.node.ts";
 import { exportModel } from "./export.node.ts";
 import { openFrozen } from "./frozen.node.ts";
 import { drawHoles } from "./holes.ts";
 import { inpaintingUNet, plainUNet } from "./inpainting-unet.ts";
 import { KEYS, type Learner, type Workplace } from "./learner.ts";
-import { drawSheet } from "./sheet.node.ts";
-import type { SourceBatch } from "./source.node.ts";
+import { drawSheet, type HoledPicture } from "./sheet.node.ts";
+import { openSource, type SourceBatch } from "./source.node.ts";
 import { firstWeights } from "./weights.node.ts";
 
 type Config = RunOf<"diffusion">;
@@ -26,15 +26,38 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
   const { inpainting } = config;
   const unet = inpainting === undefined ? plainUNet(model) : inpaintingUNet(model);
   const objective = objectiveOf(config, model);
+  const holesOf = ({ pictures, texts, objects }: SourceBatch, everything: number, at: Key) => {
+    const wholes = pictures.map((picture, i) => ({ ...picture, text: texts[i]!, objects: objects[i]! }));
+    return drawHoles(wholes, everything, at);
+  };
+  /** Pictures with holes for sheets, of a draw that no stage has. */
+  const holesApart = async (stage: Config["stages"][number], size: Size): Promise<HoledPicture[]> => {
+    const apart = foldIn(key, KEYS.apart);
+    const source = await openSource({
+      data: config.data,
+      // Data may not fill a batch that is larger than the stage's.
+      stage: { ...stage, sizes: [size] },
+      key: apart,
+      cursor: undefined,
+      cache: workplace.cache,
+      objects: true,
+      onSkipped: () => {},
+      onPrepare: () => {},
+    });
+    const batch = await source.next();
+    await source.close();
+    return holesOf(batch, 0, apart)
+      .map((holed, i) => ({ ...holed, picture: batch.pictures[i]! }))
+      .filter(({ keep }) => keep.includes(1));
+  };
   /** The batch as the frozen parts see it; pictures with holes where the run is for inpainting. */
   const samplesOf = async (batch: SourceBatch, at: Key): Promise<DiffusionSamples> => {
-    const { pictures, texts, objects } = batch;
+    const { pictures, texts } = batch;
     const images = pictures.map(tensorFromPicture);
     if (inpainting === undefined) {
       return { latents: await frozen.latentsOf(images), ...(await frozen.statesOf(texts)) };
     }
-    const wholes = pictures.map((picture, i) => ({ ...picture, text: texts[i]!, objects: objects[i]! }));
-    const holed = drawHoles(wholes, inpainting.everything, at);
+    const holed = holesOf(batch, inpainting.everything, at);
     const masked = pictures.map((picture, i) => withoutHole(picture, holed[i]!.keep));
     const both = await frozen.latentsOf([...images, ...masked]);
     const rows = Array.from({ length: both.shape[0]! }, (_, i) => row(both, i));
@@ -73,8 +96,11 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
     async drawSheet(exported, { index }, file) {
       const { sheets, stages } = config;
       if (sheets === undefined) return false;
-      const { width, height } = stages[index]!.sizes[0]!;
-      await drawSheet({ sheets, model: exported, width, height, threads, file });
+      const stage = stages[index]!;
+      const size = stage.sizes[0]!;
+      const holes = inpainting === undefined ? [] : await holesApart(stage, size);
+      const shown = holes.slice(0, sheets.prompts.length);
+      await drawSheet({ sheets, holes: shown, model: exported, ...size, threads, file });
       return true;
     },
     close: frozen.dispose,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildGraph } from "../graph/mod.ts";
-import { encodePixels, type Picture, tensorFromPicture } from "../image/mod.ts";
+import { decodePicture, encodePixels, type Picture, tensorFromPicture } from "../image/mod.ts";
 import { interpret } from "../interp/mod.ts";
 import {
   Kandinsky3,
@@ -123,6 +123,20 @@ test(
     const sheets = { every: 100, prompts: ["a cat"], steps: 1 };
     await runAll(inpaintingRun({ sheets, stages: [SHORT] }), "drawn");
     const exported = join(root, "drawn", "model");
+    const [, last] = (await readdir(join(root, "drawn", "sheets"))).sort();
+    const sheet = await decodePicture(await readFile(join(root, "drawn", "sheets", last!)), "sheet");
+    // The prompt, a picture with a hole, and the hole filled.
+    expect([sheet.width, sheet.height]).toEqual([128, 3 * 64]);
+    const [holed, filled] = [1, 2].map((i) => [
+      ...sheet.data.subarray(3 * 128 * 64 * i, 3 * 128 * 64 * (i + 1)),
+    ]);
+    const grey = holed!.flatMap((value, i) =>
+      i % 3 === 0 && value === 128 && holed![i + 1] === 128 ? [i] : [],
+    );
+    expect(grey.length).toBeGreaterThan(100);
+    const kept = holed!.filter((value, i) => value === filled![i]).length / holed!.length;
+    expect(kept).toBeGreaterThan(0.03);
+    expect(kept).toBeLessThan(0.99);
     const opened = await openModel(exported);
     expect([opened.unet.config.inChannels, opened.unet.config.outChannels]).toEqual([9, 4]);
     expect((await openModel(join(root, "model"))).unet.config.inChannels).toBe(4);
