@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { product } from "../../src/base/mod.ts";
-import { openPart, readTensor } from "../../src/checkpoint/mod.ts";
-import { graphFlops, parametersOf } from "../../src/graph/mod.ts";
+import { openPart, readTensor, type TensorEntry } from "../../src/checkpoint/mod.ts";
+import { graphFlops, type ParameterShape, parametersOf } from "../../src/graph/mod.ts";
 import { bindUNet } from "../../src/pipelines/mod.ts";
 import { foldIn, type Key, keyOf, normal } from "../../src/random/mod.ts";
 import { startEngine } from "../../src/runtime/mod.ts";
@@ -31,16 +31,13 @@ export const visitStep: Visit<"step"> = async (job, tell) => {
     const { batch, side, tokens } = one;
     const shape = { batch, height: side, width: side, contextLength: tokens };
     const graph = diffusionGraph(config, shape, "diffusers");
-    const parameters = new Map<string, Tensor>();
-    for (const { name } of parametersOf(graph)) {
-      parameters.set(name, cast(await readTensor(part.entries.get(name)!), "float32"));
-    }
+    const shapes = parametersOf(graph);
     await using engine = await startEngine({ device: "cpu", threads: job.threads });
     const trainer = await openTrainer({
       engine,
-      trained: [...parameters.keys()],
+      trained: shapes.map(({ name }) => name),
       optimizer: OPTIMIZER,
-      state: { updates: 0, samples: 0, parameters },
+      state: { updates: 0, samples: 0, parameters: await readAll(part.entries, shapes) },
     });
     const program = await trainer.prepare("step", graph);
     const feeds = feedsOf(one, config.inChannels, config.encoderHidDim, keyOf(1));
@@ -58,11 +55,21 @@ export const visitStep: Visit<"step"> = async (job, tell) => {
       losses,
       peakBytes: (await watchMemory(engine).stop(0)).peakBytes,
       forwardFlops: graphFlops(graph),
-      gradients: [...parameters].map(([name, { shape }]) => ({ name, size: product(shape) })),
+      gradients: shapes.map(({ name, shape }) => ({ name, size: product(shape) })),
     });
   }
   return results;
 };
+
+/** Nobody but the trainer holds the values, so that they can go once they are in the engine. */
+async function readAll(
+  entries: ReadonlyMap<string, TensorEntry>,
+  shapes: readonly ParameterShape[],
+): Promise<ReadonlyMap<string, Tensor>> {
+  const values = new Map<string, Tensor>();
+  for (const { name } of shapes) values.set(name, cast(await readTensor(entries.get(name)!), "float32"));
+  return values;
+}
 
 /** The inputs of one step, noise as far as they are not plain numbers. */
 export function feedsOf({ batch, side, tokens }: StepCase, channels: number, width: number, key: Key) {
