@@ -24,7 +24,7 @@ export default defineRun({
     ),
   },
   stages: [
-    { name: "words", blocks: 0, batch: 512, samples: 1_500_000, learningRate: 5e-3, warmUp: 10_000 },
+    { name: "words", blocks: 0, batch: 512, samples: 800_000, learningRate: 5e-3, warmUp: 10_000 },
     {
       name: "sentences",
       blocks: 4,

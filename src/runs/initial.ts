@@ -32,6 +32,7 @@ const T5: readonly Rule[] = [
   { names: /norm\.weight$/, make: (shape) => filled(shape, 1) },
   { names: /bias$/, make: (shape) => filled(shape, 0) },
   { names: /relative_attention_bias\.weight$/, make: deviating(1) },
+  { names: /^heads\.[\w ]+\.look\.weight$/, make: (shape) => filled(shape, 0) },
   { names: /SelfAttention\.q\.weight$/, make: scaled(64) },
   { names: /(SelfAttention\.o|wo)\.weight$/, make: scaled(1000) },
   { names: /weight$/, make: scaled(1) },

@@ -128,7 +128,6 @@ export function textFeeds(
   captions: readonly LabelledCaption[],
   tokenizer: Tokenizer,
   length: number,
-  blocks: number,
 ): Record<string, Tensor> {
   const rows = captions.length;
   const questions = captions[0]!.classes.length;
@@ -147,6 +146,6 @@ export function textFeeds(
     ids: tensor("int64", [rows, length], ids),
     pool_weights: float32([rows, 1, length], pool),
     classes: float32([rows, questions], classes),
-    ...(blocks > 0 ? { mask_bias: float32([rows, 1, 1, length], mask) } : {}),
+    mask_bias: float32([rows, 1, 1, length], mask),
   };
 }

@@ -66,8 +66,7 @@ export async function openTextEncoder(config: Config, workplace: Workplace): Pro
         { source, tokenizer: model.folder.parts.tokenizer!.folder, length: tokens },
         WORKERS,
       );
-      const make = (number: number) =>
-        pool.run({ key: foldIn(stageKey, number), pairs: batch / 2, parts, blocks });
+      const make = (number: number) => pool.run({ key: foldIn(stageKey, number), pairs: batch / 2, parts });
       const first = z.int().min(0).default(0).parse(cursor);
       const ahead = prefetch(make, { first, depth: DEPTH, now: () => performance.now() });
       let number = first;
@@ -103,7 +102,7 @@ export async function openTextEncoder(config: Config, workplace: Workplace): Pro
       for (const [place, language] of ALL_LANGUAGES.entries()) {
         const at = foldIn(foldIn(key, KEYS.apart), place);
         const rows = Array.from({ length: APART }, (_, i) => apart.single(foldIn(at, i), language));
-        const feeds = textFeeds(rows, model.tokenizer, tokens, blocks);
+        const feeds = textFeeds(rows, model.tokenizer, tokens);
         const results = await trainer.evaluate(program, feeds, 0);
         const shares = heads.map(({ name }, head) => {
           const guesses = guessesOf(results, name);

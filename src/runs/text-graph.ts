@@ -13,6 +13,7 @@ import {
   reachable,
   reshape,
   slice,
+  softmax,
   transpose,
   type Value,
 } from "../graph/mod.ts";
@@ -48,9 +49,11 @@ export const HEADS = "heads";
 const CONTRAST_WIDTH = 128;
 
 /**
- * What a text encoder is trained on. Inputs: `ids` [B,L] int64, `mask_bias` [B,1,1,L] (with blocks), `pool_weights` [B,1,L], which
+ * What a text encoder is trained on. Inputs: `ids` [B,L] int64, `mask_bias` [B,1,1,L], `pool_weights` [B,1,L], which
  * average over a caption's tokens, and `classes` [B,heads], the right class of each head. Results: `loss` [], the heads'
  * cross entropies plus the contrastive term (InfoNCE both ways, van den Oord et al. 2018), and `guess/NAME` [B] int64.
+ * A head reads the tokens that it looks at, as the U-Net will: so the encoder has to mark which subject is which on the
+ * tokens themselves. From an average it learnt the words and never their order.
  */
 export function textEncoderGraph(
   config: T5Config,
@@ -62,16 +65,18 @@ export function textEncoderGraph(
     const encoder = t5Graph({ ...config, numLayers: blocks }, batch, length, { from: 0, to: blocks });
     const { hidden } = embed(builder, encoder);
     const weights = builder.input("pool_weights", "float32", [batch, 1, length]);
-    const pooled = reshape(matmul(weights, hidden!), [batch, config.dModel]);
+    const mask = reshape(builder.input("mask_bias", "float32", [batch, 1, 1, length]), [batch, 1, length]);
+    const read = (part: Value) => reshape(matmul(part, hidden!), [batch, config.dModel]);
     const classes = builder.input("classes", "float32", [batch, heads.length]);
     const s = new Scope(builder, HEADS);
     const results: Record<string, Value> = {};
     const terms = heads.map(({ name, classes: count }, i) => {
-      const logits = linear(s.at(name), pooled, count);
+      const scores = transpose(linear(s.at(`${name}.look`), hidden!, 1, { bias: false }), [0, 2, 1]);
+      const logits = linear(s.at(name), read(softmax(add(scores, mask))), count);
       results[`guess/${name}`] = argmin(mul(logits, -1));
       return crossEntropy(logits, slice(classes, 1, i, i + 1));
     });
-    const together = mul(contrastOf(s.at("contrast"), pooled, contrast.temperature), contrast.weight);
+    const together = mul(contrastOf(s.at("contrast"), read(weights), contrast.temperature), contrast.weight);
     const loss = [...terms, together, unreadOf(builder, config, encoder)].reduce((sum, term) =>
       add(sum, term),
     );

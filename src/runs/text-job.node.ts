@@ -17,8 +17,6 @@ export interface TextJob {
   readonly key: Key;
   readonly pairs: number;
   readonly parts: number;
-  /** Blocks of the encoder that will read it. */
-  readonly blocks: number;
 }
 
 /** One part of a batch: the inputs of the graph, and the right classes of its captions. */
@@ -35,13 +33,13 @@ export async function makeJob({
 }: TextRequest): Promise<(job: TextJob) => Promise<readonly TextPart[]>> {
   const tokenizer = await loadTokenizer(folder);
   const captions = openCaptions(source);
-  return async ({ key, pairs, parts, blocks }) => {
+  return async ({ key, pairs, parts }) => {
     const size = pairs / parts;
     return Array.from({ length: parts }, (_, part) => {
       const own = Array.from({ length: size }, (_, i) => captions.pair(foldIn(key, part * size + i)));
       const rows = [...own.map(([one]) => one), ...own.map(([, other]) => other)];
       return {
-        feeds: textFeeds(rows, tokenizer, length, blocks),
+        feeds: textFeeds(rows, tokenizer, length),
         classes: rows.map(({ classes }) => classes),
       };
     });
