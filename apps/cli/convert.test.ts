@@ -27,13 +27,18 @@ test("convert: native files become a model that draws in the native profile", {
   expect(existsSync(picture)).toBe(true);
 });
 
-test("convert tells which configuration is still missing", async () => {
+test("convert tells what the folder still lacks, and replaces files with --overwrite only", async () => {
   const output = join(temporaryFolder(), "model");
   const { code, stderr } = await runHere(["convert", ...NATIVE, output]);
-  expect({ code, stderr }).toEqual({
-    code: 0,
-    stderr: `put the model's configuration there too: ${join(output, "unet/config.json")}\n`,
-  });
+  const lacks = [
+    `no released model has these shapes, put its configuration there: ${join(output, "unet/config.json")}`,
+    `not there yet, convert its original too: ${join(output, "movq/diffusion_pytorch_model.safetensors")}`,
+    `not there yet, convert its original too: ${join(output, "text_encoder/model.safetensors")}`,
+    `put the tokenizer of the text encoder there: ${join(output, "tokenizer/spiece.model")}`,
+  ];
+  expect({ code, stderr }).toEqual({ code: 0, stderr: `${lacks.join("\n")}\n` });
+  expect((await runHere(["convert", ...NATIVE, output])).code).toBe(2);
+  expect((await runHere(["convert", ...NATIVE, output, "--overwrite"])).code).toBe(0);
 });
 
 test("convert refuses a file that wants something run, by name and in both languages", async () => {

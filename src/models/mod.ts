@@ -15,6 +15,12 @@ export {
   renamed,
   UNET_NAMES,
 } from "./names.ts";
+export {
+  MOVQ_CODEBOOK,
+  RELEASED_INDEX,
+  RELEASED_SCHEDULER,
+  releasedConfig,
+} from "./released.ts";
 export { FLAN_UL2, parseT5Config, type T5Config } from "./t5/config.ts";
 export { relativeBucket, type T5Range, t5Graph, t5Parameters } from "./t5/model.ts";
 export { KANDINSKY3_UNET, parseUNetConfig, type UNetConfig, widenUNetJson } from "./unet/config.ts";

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { KandinskyError, product } from "../base/mod.ts";
 import {
@@ -9,7 +9,17 @@ import {
   type TorchEntry,
   writeSafetensorsStream,
 } from "../checkpoint/mod.ts";
-import { MOVQ_NAMES, type NameRow, PROJECTION_NAMES, renamed, UNET_NAMES } from "../models/mod.ts";
+import {
+  MOVQ_NAMES,
+  type NameRow,
+  PROJECTION_NAMES,
+  parseT5Config,
+  RELEASED_INDEX,
+  RELEASED_SCHEDULER,
+  releasedConfig,
+  renamed,
+  UNET_NAMES,
+} from "../models/mod.ts";
 import { formatShape, ITEM_SIZE } from "../tensor/mod.ts";
 
 /** A file that a conversion writes. */
@@ -25,8 +35,14 @@ export interface Conversion {
   readonly files: readonly ConvertedFile[];
   /** Tensors of a text model that its encoder does not use, which were left out. */
   readonly dropped: readonly string[];
-  /** Configurations that the new files need and that are not beside them yet. */
-  readonly missingConfigs: readonly string[];
+  /** What the folder still lacks to be drawn with; empty where the output is a file. */
+  readonly missing: readonly MissingFile[];
+}
+
+/** What a model folder lacks: weights of a part, its configuration, or the tokenizer's files. */
+export interface MissingFile {
+  readonly kind: "weights" | "config" | "tokenizer";
+  readonly path: string;
 }
 
 /** A part of a native model: how it is known, and where diffusers keeps it. */
@@ -79,7 +95,8 @@ const MOVQ_LINEAR = /\.attentions\.\d+\.to_(q|k|v|out\.0)\.weight$/;
  * with its text projection, MoVQ) and shards of its text encoder go to their places in the model folder
  * `output`, the learned null embedding to the root of it; any other file keeps its names, and `output` is then a
  * file name that ends in .safetensors. Values stay bit for bit. Streamed: memory does not grow with the files.
- * `onWritten` gets bytes done and bytes in all.
+ * What else the folder needs is put there where it is known and not there yet: configurations of the released parts,
+ * scheduler and index, and what lies beside the text encoder's files. `onWritten` gets bytes done and bytes in all.
  * Throws `input_missing`, `output_exists`, `tensor_missing`, `tensor_unexpected`, what `readCheckpoint` throws of a
  * file, and what writing throws.
  */
@@ -87,6 +104,7 @@ export async function convertCheckpoints(
   inputs: readonly string[],
   output: string,
   onWritten: (done: number, total: number) => void,
+  { overwrite = false }: { readonly overwrite?: boolean } = {},
 ): Promise<Conversion> {
   const dropped: string[] = [];
   const outputs = new Map<string, StreamedTensor[]>();
@@ -106,8 +124,11 @@ export async function convertCheckpoints(
     if (side !== undefined) addTensors(outputs, join(output, NULL_EMBEDDING_FILE), [side]);
   }
   checkWhole(seen);
-  for (const path of outputs.keys()) checkFree(path);
-  return { files: await writeAll(outputs, onWritten), dropped, missingConfigs: missingConfigs(outputs) };
+  if (!overwrite) for (const path of outputs.keys()) checkFree(path);
+  const files = await writeAll(outputs, onWritten);
+  if (seen.size === 0) return { files, dropped, missing: [] };
+  await onDisk(output, () => writeSmallFiles(outputs, output, seen.get("text")));
+  return { files, dropped, missing: await missingFiles(output) };
 }
 
 function kindOf(entries: readonly TorchEntry[]): keyof typeof PARTS | undefined {
@@ -201,7 +222,7 @@ function checkFree(path: string): void {
   throw new KandinskyError("output_exists", {
     what: "the output exists already",
     where: path,
-    hint: "name another output, or remove the file",
+    hint: "name another output, or replace it with --overwrite",
   });
 }
 
@@ -217,14 +238,7 @@ async function writeAll(
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
   for (const [path, tensors] of outputs) {
-    await mkdir(dirname(path), { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
-      const parts = {
-        what: "cannot make the folder",
-        where: dirname(path),
-        seen: cause.code ?? cause.message,
-      };
-      throw new KandinskyError("output_unwritable", parts, { cause });
-    });
+    await onDisk(dirname(path), () => mkdir(dirname(path), { recursive: true }));
     await writeSafetensorsStream(path, tensors, { format: "pt" }, (bytes) => {
       done += bytes;
       onWritten(done, total);
@@ -233,9 +247,88 @@ async function writeAll(
   return files;
 }
 
-function missingConfigs(outputs: ReadonlyMap<string, unknown>): string[] {
-  const parts = [...outputs.keys()].filter((path) =>
-    Object.values(PARTS).some(({ file }) => path.endsWith(join("/", file))),
-  );
-  return parts.map((path) => join(dirname(path), "config.json")).filter((path) => !existsSync(path));
+/** Files of a tokenizer that lie beside the text encoder's weights. */
+const TOKENIZER_FILES = [
+  "spiece.model",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "added_tokens.json",
+];
+
+/** The parts of a model's folder, by the kind of file that their weights come from. */
+const FOLDERS = [
+  ["unet", "unet"],
+  ["movq", "movq"],
+  ["text", "text_encoder"],
+] as const;
+
+/** `textInput`: the file of the text encoder, beside which its configuration and tokenizer may lie. */
+async function writeSmallFiles(
+  outputs: ReadonlyMap<string, readonly StreamedTensor[]>,
+  output: string,
+  textInput: string | undefined,
+): Promise<void> {
+  const beside = textInput === undefined ? undefined : dirname(textInput);
+  for (const [kind, part] of FOLDERS) {
+    const tensors = outputs.get(join(output, PARTS[kind].file));
+    if (tensors === undefined) continue;
+    const own = kind === "text" ? await textConfigIn(beside!) : undefined;
+    const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]));
+    const config = own ?? releasedConfig(part, shapes);
+    if (config !== undefined) await writeNew(join(output, part, "config.json"), config);
+  }
+  await writeNew(join(output, "scheduler", "scheduler_config.json"), RELEASED_SCHEDULER);
+  await writeNew(join(output, "model_index.json"), RELEASED_INDEX);
+  for (const name of beside === undefined ? [] : TOKENIZER_FILES) {
+    const [source, target] = [join(beside!, name), join(output, "tokenizer", name)];
+    if (!existsSync(source) || existsSync(target)) continue;
+    await mkdir(dirname(target), { recursive: true });
+    await copyFile(source, target);
+  }
+}
+
+/** The configuration of a text encoder in a folder, where it is one that can be used. */
+async function textConfigIn(folder: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const path = join(folder, "config.json");
+  try {
+    const json: unknown = JSON.parse(await readFile(path, "utf8"));
+    parseT5Config(json, path);
+    return json as Readonly<Record<string, unknown>>;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is there already stays: it may be of somebody who knows better. */
+async function writeNew(path: string, json: unknown): Promise<void> {
+  if (existsSync(path)) return;
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${JSON.stringify(json, undefined, 2)}\n`, { flag: "wx" });
+}
+
+async function missingFiles(output: string): Promise<MissingFile[]> {
+  const missing: MissingFile[] = [];
+  for (const [kind, part] of FOLDERS) {
+    const config = join(output, part, "config.json");
+    const files = await readdir(join(output, part)).catch(() => []);
+    if (!files.some((name) => name.endsWith(".safetensors")))
+      missing.push({ kind: "weights", path: join(output, PARTS[kind].file) });
+    else if (!existsSync(config)) missing.push({ kind: "config", path: config });
+  }
+  const tokenizer = ["spiece.model", "tokenizer.json"].map((name) => join(output, "tokenizer", name));
+  return tokenizer.some((path) => existsSync(path))
+    ? missing
+    : [...missing, { kind: "tokenizer", path: tokenizer[0]! }];
+}
+
+async function onDisk<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const parts = { what: "cannot write the model's folder", where, seen: code ?? message };
+    const kind = code === "ENOSPC" || code === "EDQUOT" ? "disk_full" : "output_unwritable";
+    throw new KandinskyError(kind, parts, { cause });
+  }
 }

@@ -9,6 +9,7 @@ import { KandinskyError } from "../base/mod.ts";
 import { type NamedTensor, readSafetensorsHeader, readTensor, writeSafetensors } from "../checkpoint/mod.ts";
 import { float32, type Tensor } from "../tensor/mod.ts";
 import { convertCheckpoints } from "./convert.node.ts";
+import { Kandinsky3 } from "./kandinsky3.node.ts";
 import { openModel, readNullEmbedding } from "./model.node.ts";
 
 const GOLDEN = fileURLToPath(new URL("../../../golden/", import.meta.url));
@@ -58,7 +59,7 @@ test("convertCheckpoints: the native U-Net and its projection are the U-Net of d
     [join(output, unet), 1063],
     [join(output, "null_embedding.safetensors"), 1],
   ]);
-  expect([done.dropped, done.missingConfigs]).toEqual([[], []]);
+  expect([done.dropped, done.missing]).toEqual([[], []]);
   const total = done.files.reduce((sum, { bytes }) => sum + bytes, 0);
   expect(told.at(-1)).toEqual([total, total]);
   const model = await openModel(output);
@@ -82,7 +83,51 @@ test("convertCheckpoints: a native MoVQ is that of diffusers, bit for bit", asyn
   await writeSafetensors(join(folder, "movq.pt"), native, {});
   const done = await convertCheckpoints([join(folder, "movq.pt")], join(folder, "out"), () => {});
   await expectEqual(join(folder, "out", file), join(GOLDEN, "tiny-k3", file));
-  expect(done.missingConfigs).toEqual([join(folder, "out/movq/config.json")]);
+  const out = (path: string) => join(folder, "out", path);
+  expect(done.missing).toEqual([
+    { kind: "weights", path: out("unet/diffusion_pytorch_model.safetensors") },
+    { kind: "config", path: out("movq/config.json") },
+    { kind: "weights", path: out("text_encoder/model.safetensors") },
+    { kind: "tokenizer", path: out("tokenizer/spiece.model") },
+  ]);
+});
+
+test("convertCheckpoints: an original set becomes a model that draws, without a codebook too", async () => {
+  const folder = await temporaryFolder();
+  const [input, output] = [join(folder, "flan"), join(folder, "out")];
+  for (const name of ["text_encoder", "tokenizer"])
+    await cp(join(GOLDEN, "tiny-k3", name), input, { recursive: true });
+  const { rows } = JSON.parse(await readFile(join(GOLDEN, "native/movq-keys.json"), "utf8")) as {
+    rows: [native: string, diffusers: string, nativeShape: number[]][];
+  };
+  const source = await tensorsOf(join(GOLDEN, "tiny-k3/movq/diffusion_pytorch_model.safetensors"));
+  // As the original has it: no codes.
+  const movq = rows
+    .filter(([name]) => !name.startsWith("quantize."))
+    .map(([name, diffusers, shape]) => ({ name, tensor: { ...source.get(diffusers)!, shape } }));
+  await writeSafetensors(join(folder, "movq.pt"), movq, {});
+  // Of a size of its own, so its configurations are not known.
+  for (const part of ["unet", "movq"])
+    await cp(join(GOLDEN, "tiny-k3", part, "config.json"), join(output, part, "config.json"));
+  const inputs = [...NATIVE, join(folder, "movq.pt"), join(input, "model.safetensors")];
+  const { missing } = await convertCheckpoints(inputs, output, () => {});
+  expect(missing).toEqual([]);
+  await using model = await Kandinsky3.load({ model: output });
+  expect(model.info).toMatchObject({ profile: "native", hasNullEmbedding: true });
+  const request = { prompt: "two cats", steps: 1, seed: 0, width: 64, height: 64 };
+  const pictures: number[] = [];
+  for await (const event of model.generate(request)) {
+    if (event.type === "picture") pictures.push(event.picture.width);
+  }
+  expect(pictures).toEqual([64]);
+  // Once more: only with leave, and what was put there by hand stays.
+  const config = await readFile(join(output, "unet/config.json"), "utf8");
+  expect((await errorOf(inputs, output)).parts.hint).toBe(
+    "name another output, or replace it with --overwrite",
+  );
+  await convertCheckpoints(inputs, output, () => {}, { overwrite: true });
+  expect(await readFile(join(output, "unet/config.json"), "utf8")).toBe(config);
+  expect((await openModel(output)).info.profile).toBe("native");
 });
 
 test("convertCheckpoints: shards of a text encoder become one file without the decoder and copies", async () => {

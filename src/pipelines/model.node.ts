@@ -12,6 +12,7 @@ import {
 import { type ProfileName, parseSchedulerConfig, type SchedulerConfig } from "../diffusion/mod.ts";
 import type { PreviewMatrix } from "../image/mod.ts";
 import {
+  MOVQ_CODEBOOK,
   type MovqConfig,
   movqParameters,
   parseMovqConfig,
@@ -173,7 +174,11 @@ export function bindUNet(part: WeightPart): ModelPart<UNetConfig> {
 /** The autoencoder of its folder. Throws as `parseMovqConfig` and `bind` do. */
 export function bindMovq(part: WeightPart): ModelPart<MovqConfig> {
   const config = parseMovqConfig(part.config, part.configFile);
-  const entries = bind(movqParameters(config), part, { what: "the MoVQ" });
+  // Drawing looks no codes up, and the original release has none: a model converted from it does without.
+  const wanted = movqParameters(config).filter(
+    ({ name }) => name !== MOVQ_CODEBOOK || part.tensors.has(MOVQ_CODEBOOK),
+  );
+  const entries = bind(wanted, part, { what: "the MoVQ" });
   return { config, part: { name: "movq", folder: part.folder, entries } };
 }
 

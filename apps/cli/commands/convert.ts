@@ -9,6 +9,7 @@ export const convert: CommandDefinition = {
       .usage(t.usage)
       .argument("<in>", t.input)
       .argument("<out...>", t.output)
+      .option("--overwrite", t.overwrite)
       .addHelpText("after", examplesOf(t.examples, text));
   },
   run: async (context, command) => {

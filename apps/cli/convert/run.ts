@@ -25,17 +25,20 @@ export async function runConvert(context: Context, command: Command): Promise<nu
     progress.update({ label: t.writing, detail, fraction });
   };
   try {
-    const { files, dropped, missingConfigs } = await convertCheckpoints(
+    const { overwrite = false } = command.opts<{ overwrite?: boolean }>();
+    const { files, dropped, missing } = await convertCheckpoints(
       await Promise.all(command.args.slice(0, -1).map((word) => pathOf(context, word))),
       output,
       onWritten,
+      { overwrite },
     );
     progress.clear();
     for (const { path, tensors, bytes } of files) {
       print(context, t.wrote(path, formatCount(tensors, language), formatBytes(bytes, language)));
     }
     if (dropped.length > 0) progress.say(t.dropped(dropped.length));
-    for (const path of missingConfigs) progress.say(t.missingConfig(path));
+    for (const { kind, path } of missing) progress.say(t.missing[kind](path));
+    if (missing.length === 0 && !output.endsWith(".safetensors")) print(context, t.whole(output));
   } finally {
     progress.clear();
   }

@@ -420,7 +420,13 @@ export const en = {
     stopped: "the conversion was stopped; the file it was writing is gone",
     wrote: (path: string, tensors: string, bytes: string) => `${path}: ${tensors} tensors, ${bytes}`,
     dropped: (count: number) => `left out, as the encoder does not use them: ${count} tensors`,
-    missingConfig: (path: string) => `put the model's configuration there too: ${path}`,
+    overwrite: "replace files that exist",
+    missing: {
+      weights: (path: string) => `not there yet, convert its original too: ${path}`,
+      config: (path: string) => `no released model has these shapes, put its configuration there: ${path}`,
+      tokenizer: (path: string) => `put the tokenizer of the text encoder there: ${path}`,
+    },
+    whole: (folder: string) => `the model is whole: kandinsky generate PROMPT --model ${folder}`,
   },
   data: {
     usage: "nano OUT [options] | look SOURCE... [options]",

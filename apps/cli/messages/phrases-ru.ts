@@ -398,7 +398,10 @@ export const PHRASES_RU: readonly Phrase[] = [
   ["the output {}", "выход {}"],
   ["one input, and an output that ends in .safetensors", "один вход и выход на .safetensors"],
   ["its tensors keep their names then", "имена тензоров тогда останутся прежними"],
-  ["name another output, or remove the file", "назовите другой выход или удалите файл"],
+  [
+    "name another output, or replace it with --overwrite",
+    "назовите другой выход или замените его с --overwrite",
+  ],
   [
     "{} is a pickle: make safetensors of it with {}, or download them",
     "{} — это pickle: сделайте из него safetensors командой {} или скачайте их",

@@ -418,7 +418,13 @@ export const ru: Messages = {
     stopped: "преобразование прервано; недописанного файла не осталось",
     wrote: (path, tensors, bytes) => `${path}: тензоров ${tensors}, ${bytes}`,
     dropped: (count) => `пропущено, кодировщику это не нужно: тензоров ${count}`,
-    missingConfig: (path) => `положите туда и настройки модели: ${path}`,
+    overwrite: "заменять существующие файлы",
+    missing: {
+      weights: (path) => `этого ещё нет, преобразуйте и его исходный файл: ${path}`,
+      config: (path) => `у выпущенных моделей нет таких размеров, положите туда настройки: ${path}`,
+      tokenizer: (path) => `положите туда токенизатор текстового кодировщика: ${path}`,
+    },
+    whole: (folder) => `модель готова: kandinsky generate ЗАПРОС --model ${folder}`,
   },
   data: {
     usage: "nano ПАПКА [параметры] | look ИСТОЧНИК... [параметры]",
