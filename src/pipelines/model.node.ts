@@ -27,6 +27,7 @@ import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
 import { type LoraChoice, type LoraInfo, withLoras } from "./adapt.node.ts";
 import { fingerprintOf } from "./fingerprint.node.ts";
 import type { BoundPart } from "./packing.node.ts";
+import { refuseSingleFile } from "./single-file.node.ts";
 
 /** What is known of a model from its small files. */
 export interface ModelInfo {
@@ -70,9 +71,10 @@ export interface OpenedModel {
 
 /**
  * Opens a model folder in the diffusers layout: reads configurations and headers, binds every weight, reads
- * no values. Throws as `openModelFolder`, `bind`, the config parsers and `withLoras` do.
+ * no values. Throws as `refuseSingleFile`, `openModelFolder`, `bind`, the config parsers and `withLoras` do.
  */
 export async function openModel(path: string, loras: readonly LoraChoice[] = []): Promise<OpenedModel> {
+  await refuseSingleFile(path);
   const folder = await openModelFolder(path);
   const text = requirePart(folder, "text_encoder");
   const unet = requirePart(folder, "unet");

@@ -235,6 +235,13 @@ export const PHRASES_RU: readonly Phrase[] = [
   ["cannot open the model", "модель не открывается"],
   ["nothing there", "ничего"],
   ["a model folder", "папка модели"],
+  ["a KandiSuperRes checkpoint", "веса KandiSuperRes"],
+  ["a checkpoint in one file", "веса в одном файле"],
+  ["make a folder of it with `kandinsky convert`", "сделайте из него папку с помощью `kandinsky convert`"],
+  [
+    "its network is not built here: leave --model out, and pictures are enlarged by the model that draws",
+    "этой сети здесь нет: уберите --model, и увеличит модель, которая рисует",
+  ],
   ["there is no model in this folder", "в этой папке нет модели"],
   ["this model is of another family", "это модель другого семейства"],
   ["this part belongs to a model of another family", "эта часть от модели другого семейства"],
