@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { movqEncoderGraph } from "../models/mod.ts";
 import { type Pass, runPasses } from "../passes/mod.ts";
 import {
@@ -29,6 +30,9 @@ const ROWS = 16;
 /** Captions whose states are kept in memory; the data comes back to the short ones again and again. */
 const KEPT_TEXTS = 4096;
 
+/** Latents that are kept in memory, as many as have so many values: a small folder is encoded once. */
+const KEPT_LATENT_VALUES = 2 ** 24;
+
 /** Text encoder and autoencoder of a model, for contexts of `length` tokens. */
 export function openFrozen(
   workshop: Workshop,
@@ -38,6 +42,7 @@ export function openFrozen(
 ): Frozen {
   const resident = new ResidentPrograms();
   const known = new Map<string, Tensor<"float32">>();
+  const encoded = new Map<string, Tensor<"float32">>();
   let encoder: { readonly key: string; readonly program: Program } | undefined;
 
   const loadEncoder = async (width: number, height: number): Promise<Program> => {
@@ -63,15 +68,24 @@ export function openFrozen(
 
   return {
     async latentsOf(images) {
-      const [, , height, width] = images[0]!.shape as [number, number, number, number];
-      const program = await loadEncoder(width, height);
-      const encoded: Tensor<"float32">[] = [];
-      for (const chunk of chunksOf(images, ROWS)) {
-        const image = concatRows(filledUp(chunk, ROWS));
+      const keys = images.map(contentOf);
+      const missing = new Map(
+        keys.flatMap((key, i) => (encoded.has(key) ? [] : [[key, images[i]!] as const])),
+      );
+      for (const chunk of chunksOf([...missing], ROWS)) {
+        const [, , height, width] = chunk[0]![1].shape as [number, number, number, number];
+        const program = await loadEncoder(width, height);
+        const image = concatRows(filledUp(chunk, ROWS).map(([, one]) => one));
         const { latents } = await program.run({ image }, { latents: "return" });
-        encoded.push(...chunk.map((_, i) => row(latents as Tensor<"float32">, i)));
+        for (const [i, [key]] of chunk.entries()) encoded.set(key, row(latents as Tensor<"float32">, i));
       }
-      return concatRows(encoded);
+      const found = keys.map((key) => encoded.get(key)!);
+      const kept = KEPT_LATENT_VALUES / found[0]!.data.length;
+      for (const key of encoded.keys()) {
+        if (encoded.size <= kept) break;
+        encoded.delete(key);
+      }
+      return concatRows(found);
     },
     async statesOf(texts) {
       const ids = texts.map((text) => model.tokenizer.encode(text, length).ids);
@@ -93,6 +107,10 @@ export function openFrozen(
       await resident.dispose();
     },
   };
+}
+
+function contentOf({ shape, data }: Tensor<"float32">): string {
+  return createHash("sha256").update(`${shape} `).update(data).digest("base64");
 }
 
 function* chunksOf<T>(items: readonly T[], size: number): Generator<T[]> {

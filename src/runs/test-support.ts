@@ -89,7 +89,7 @@ export function tinyLoraRun(root: string, changes: Readonly<Record<string, unkno
     targets: [...ATTENTION_LAYERS, "projection"],
     data: { kind: "files", paths: [join(root, "pictures")] },
     tokens: 16,
-    stages: [{ name: "only", sizes: [size], batch: 2, parts: 2, samples: 6, learningRate: 0.03 }],
+    stages: [{ name: "only", sizes: [size], batch: 2, parts: 2, samples: 6, learningRate: 0.003 }],
     prior: { prompts: ["a cat", "собака"], samples: 3, steps: 1, guidance: 0 },
     halfLives: [1],
     checkpoints: { every: 100 },
