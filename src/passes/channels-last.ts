@@ -154,8 +154,11 @@ class Rows {
     const [lines, , h, w] = scale!.shape as [number, number, number, number];
     if (h * w > 1) {
       const normal = div(sub(rows, perMap(mean)), perMap(deviation));
-      const cells = (operand: Value) => spreadCells(this.#rowsOf(operand), height, width);
-      return this.#plainOf(add(mul(normal, cells(scale!)), cells(shift!)));
+      // Every cell of scale and shift meets a square of the map, without being written that often.
+      const cells = (operand: Value) => reshape(this.#rowsOf(operand), [lines, h, 1, w, 1, channels]);
+      const squares = reshape(normal, [batch, h, height / h, w, width / w, channels]);
+      const scaled = add(mul(squares, cells(scale!)), cells(shift!));
+      return this.#plainOf(reshape(scaled, [batch, height, width, channels]));
     }
     const factor = div(reshape(scale!, [lines, channels]), deviation);
     const offset = sub(reshape(shift!, [lines, channels]), mul(mean, factor));
@@ -204,14 +207,6 @@ function groupShares(channels: number, groups: number, cells: number): Tensor<"f
       group(Math.floor(i / channels)) === group(i % channels) ? share : 0,
     ),
   );
-}
-
-/** A scale's rows [B or 1,h,w,C], each cell repeated to the map's size. */
-function spreadCells(rows: Value, height: number, width: number): Value {
-  const [batch, h, w, channels] = rows.shape as [number, number, number, number];
-  const cells = reshape(rows, [batch * h, 1, w, 1, channels]);
-  const spread = expand(cells, [batch * h, height / h, w, width / w, channels]);
-  return reshape(spread, [batch, height, width, channels]);
 }
 
 /** A plain map [B,C,H,W] as rows [B,H,W,C]. */
