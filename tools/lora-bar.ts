@@ -3,11 +3,20 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { LORA_FILES } from "../src/adapters/mod.ts";
 import { KandinskyError } from "../src/base/mod.ts";
-import { evaluateModel, modelSubjects, type Rate, type Summary, spreadOver } from "../src/evaluation/mod.ts";
+import {
+  evaluateModel,
+  JUDGE_FOLDER,
+  modelSubjects,
+  openClassifier,
+  type Rate,
+  type Summary,
+  spreadOver,
+} from "../src/evaluation/mod.ts";
 import { encodePixels, saveFile } from "../src/image/mod.ts";
 import { Kandinsky3 } from "../src/pipelines/mod.ts";
 import { foldIn, keyOf } from "../src/random/mod.ts";
 import { parseRun, type RunConfig, runTraining } from "../src/runs/mod.ts";
+import { startEngine } from "../src/runtime/mod.ts";
 import {
   composeScene,
   drawSpec,
@@ -15,6 +24,7 @@ import {
   NANO_SCENES,
   openMasters,
   promptOf,
+  readSeedCodes,
   readSubjects,
   SCENES_CACHE,
   type SceneSpec,
@@ -241,13 +251,16 @@ async function judged(judge: Judge, name: string, lora?: string): Promise<Judged
   const { model: folder, subject, known, others, out, masters, codes, threads } = judge;
   const loras = lora === undefined ? [] : [{ file: lora }];
   await using model = await Kandinsky3.load({ model: folder, loras, threads });
+  await using engine = await startEngine({ device: "cpu", threads });
+  const classifier = await openClassifier(JUDGE_FOLDER, engine);
+  const seedCodes = await readSeedCodes();
   const ask = async (
     alone: readonly Subject[],
     seeds: readonly number[],
     words: string,
   ): Promise<Summary> => {
     const events = evaluateModel({
-      ...{ model, masters, codes },
+      ...{ model, masters, codes, classifier, seedCodes },
       questions: { subjects: [subject, ...known], alone, languages: ["en"], seeds, scenes: 0 },
       folder: join(out, `${name}-${words}`),
       ...{ width: SIDE, height: SIDE, steps: 25, language: "en" },
@@ -270,13 +283,13 @@ function verdict(subject: Subject, before: Judged, after: Judged, minutes: numbe
   const percent = ({ share, hits, count }: Rate) => `${(100 * share).toFixed(1)} % (${hits} of ${count})`;
   const row = (words: string, of: (one: Judged) => Rate) =>
     console.log(`${words}: before ${percent(of(before))}, after ${percent(of(after))}`);
-  row(`${subject.labels.en}, in the first five of a hundred`, ({ own }) => own.five);
-  row(`${subject.labels.en}, first of a hundred`, ({ own }) => own.first);
-  row("the others, in the first five of a hundred", ({ others }) => others.five);
-  row("the others, first of a hundred", ({ others }) => others.first);
-  const fall = before.others.five.share - after.others.five.share;
+  row(`${subject.labels.en}, in the first five of a hundred`, ({ own }) => own.features.five);
+  row(`${subject.labels.en}, first of a hundred`, ({ own }) => own.features.first);
+  row("the others, in the first five of a hundred", ({ others }) => others.features.five);
+  row("the others, first of a hundred", ({ others }) => others.features.first);
+  const fall = before.others.features.five.share - after.others.features.five.share;
   const told = [
-    [`in the first five for at least ${100 * BAR.five} %`, after.own.five.share >= BAR.five],
+    [`in the first five for at least ${100 * BAR.five} %`, after.own.features.five.share >= BAR.five],
     [`the others fall by ${(100 * fall).toFixed(1)} points, at most ${100 * BAR.fall}`, fall <= BAR.fall],
     [`${minutes.toFixed(1)} minutes with ${threads} threads, at most ${BAR.minutes}`, minutes <= BAR.minutes],
   ] as const;

@@ -25,7 +25,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/data": ["checkpoint", "image", "random", "tensor"],
   "src/scenes": ["data", "checkpoint", "image", "random", "tensor"],
   "src/train": ["models", "autodiff", "passes", "onnx", "runtime", "diffusion", "random", "graph", "tensor"],
-  "src/evaluation": ["pipelines", "scenes", "image", "random"],
+  "src/evaluation": ["pipelines", "scenes", "models", "checkpoint", "runtime", "image", "random", "tensor"],
   "src/adapters": ["checkpoint", "graph", "interp", "passes", "tensor"],
   "src/pipelines": [
     "masks",

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { KandinskyError } from "../base/mod.ts";
-import { saveFile } from "../image/mod.ts";
+import { saveText } from "../image/mod.ts";
 import { listSamples } from "./folder.node.ts";
 import type { PictureJob, PictureResult } from "./pictures.node.ts";
 import { openWorkerPool, type WorkerPool } from "./pool.node.ts";
@@ -117,7 +117,7 @@ async function lookThrough(
   } finally {
     await pool.close();
   }
-  await saveFile(path, new TextEncoder().encode(JSON.stringify(looked)), { overwrite: true });
+  await saveText(path, JSON.stringify(looked));
   return looked;
 }
 

@@ -123,6 +123,21 @@ test("openStream gives ranks together the batches of one process", () =>
     );
   }));
 
+test("openStream repeats pictures where the batch is larger than the data, and every epoch shows all", () =>
+  withFolder(async (folder) => {
+    const data = await makeData(folder);
+    const dataset = await openDataset(options(folder, data));
+    const few = { ...dataset, samples: dataset.samples.slice(0, 3) };
+    const wide = { width: 32, height: 32 };
+    const batches = await take({ ...PLAIN, dataset: few, buckets: [wide], batch: 16 }, 3);
+    const keys = few.samples.map(({ key }) => key).sort();
+    for (const { keys: shown } of batches) {
+      expect(shown.length).toBe(16);
+      expect([...new Set(shown)].sort()).toEqual(keys);
+    }
+    expect(batches.map(({ cursor }) => cursor.epoch)).toEqual([1, 2, 3]);
+  }));
+
 test("openStream leaves pictures out that no bucket takes without enlarging, and refuses a wrong cursor", () =>
   withFolder(async (folder) => {
     const dataset = await openDataset(options(folder, await makeData(folder)));

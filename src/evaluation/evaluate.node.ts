@@ -2,25 +2,16 @@ import { createHash } from "node:crypto";
 import { access, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { KandinskyError } from "../base/mod.ts";
-import { decodePicture, encodePixels, saveFile } from "../image/mod.ts";
+import { encodePixels, saveFile, saveText } from "../image/mod.ts";
 import type { Kandinsky3 } from "../pipelines/mod.ts";
-import { foldIn, type Key, keyOf } from "../random/mod.ts";
-import {
-  type Background,
-  composeScene,
-  drawSpec,
-  type Masters,
-  NANO_SCENES,
-  type StyleName,
-  type Subject,
-} from "../scenes/mod.ts";
+import { foldIn, type Key } from "../random/mod.ts";
+import { composeScene, drawSpec, type Masters, NANO_SCENES, type Subject } from "../scenes/mod.ts";
+import type { Classifier } from "./classifier.node.ts";
 import { type Features, featuresOf, nearestFeatures } from "./features.ts";
-import { judge } from "./judge.ts";
+import { judgeFiles, openJudging } from "./judging.node.ts";
 import { evaluationPage } from "./page.ts";
 import type { PageLanguage } from "./page-words.ts";
-import { hasScenes, type Question, type QuestionOptions, questionsOf } from "./questions.ts";
-import { amongOthers } from "./rate.ts";
-import { type SubjectBook, subjectBook } from "./references.ts";
+import { EVALUATION_ROOT, hasScenes, type Question, type QuestionOptions, questionsOf } from "./questions.ts";
 import { figuresOf, type Judged, quantilesOf, type Report } from "./report.ts";
 
 /** What is asked of which model, and where pictures and report go. */
@@ -31,6 +22,10 @@ export interface EvaluationRequest {
   readonly masters: Masters;
   /** Codes that there are masters of. */
   readonly codes: readonly string[];
+  /** Codes of the seed model's subjects. */
+  readonly seedCodes: readonly string[];
+  /** Tells what single subjects are like. */
+  readonly classifier: Classifier;
   /** Goes on where it holds pictures of an earlier run with equal settings. */
   readonly folder: string;
   readonly width: number;
@@ -57,14 +52,7 @@ const FRESH = 400;
 /** Side of those scenes: features are means of larger areas. */
 const SCENE_SIDE = 32;
 
-/** One root for everything that evaluations draw, so that all models are asked the same. */
-export const EVALUATION_ROOT = keyOf(20231122);
-const [ASKED, OTHERS, SEEN, UNSEEN] = [0, 1, 2, 3].map((n) => foldIn(EVALUATION_ROOT, n)) as [
-  Key,
-  Key,
-  Key,
-  Key,
-];
+const [ASKED, SEEN, UNSEEN] = [0, 2, 3].map((n) => foldIn(EVALUATION_ROOT, n)) as [Key, Key, Key];
 
 /**
  * Draws what a small model is asked for, judges it and writes `report.json` and `index.html`. Every picture is a file as
@@ -80,9 +68,12 @@ export async function* evaluateModel(
   yield* drawMissing(request, questions);
   const { subjects, alone, languages, seeds } = request.questions;
   const library = trainingFeatures(SEEN, LIBRARY, subjects, request.masters);
+  const judging = openJudging({ ...request, subjects });
   const judged: Judged[] = [];
-  for await (const one of judgeAll(request, questions, library)) {
-    judged.push(one);
+  const verdicts = judgeFiles(judging, questions, pictureFile, folder, request.signal);
+  for await (const { question, verdict, picture } of verdicts) {
+    const { distance: nearest } = nearestFeatures(featuresOf(picture), library);
+    judged.push({ question, verdict, file: pictureFile(question), nearest });
     yield { type: "judged", done: judged.length, pictures: questions.length };
   }
   const fresh = trainingFeatures(UNSEEN, FRESH, subjects, request.masters);
@@ -94,6 +85,7 @@ export async function* evaluateModel(
     seeds,
     subjects: { listed: subjects.length, asked: alone.length },
     ...figuresOf(judged),
+    judge: await judging.ofDrawings(alone, request.width),
     nearest: {
       library: LIBRARY,
       pictures: quantilesOf(judged.map(({ nearest }) => nearest)),
@@ -102,13 +94,9 @@ export async function* evaluateModel(
   };
   const [file, page] = [join(folder, "report.json"), join(folder, "index.html")];
   const labels = new Map(subjects.map((subject) => [subject.code, subject.labels]));
-  await saveText(file, JSON.stringify(report, undefined, 1));
+  await saveText(file, `${JSON.stringify(report, undefined, 1)}\n`);
   await saveText(page, evaluationPage(report, labels, request.language));
   yield { type: "report", report, file, page };
-}
-
-async function saveText(file: string, text: string): Promise<void> {
-  await saveFile(file, new TextEncoder().encode(`${text}\n`), { overwrite: true });
 }
 
 /** What makes pictures what they are, kept beside them. */
@@ -130,7 +118,7 @@ async function settle({
   await mkdir(join(folder, "pictures"), { recursive: true });
   const before = await readFile(file, "utf8").catch(() => undefined);
   const wanted = JSON.stringify(settings, undefined, 1);
-  if (before === undefined) await saveText(file, wanted);
+  if (before === undefined) await saveText(file, `${wanted}\n`);
   else if (before.trim() !== wanted) {
     throw new KandinskyError("output_exists", {
       what: "the folder holds pictures of another model or other settings",
@@ -195,37 +183,6 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-async function* judgeAll(
-  { questions: { subjects }, masters, codes, folder, signal }: EvaluationRequest,
-  questions: readonly Question[],
-  library: readonly Features[],
-): AsyncGenerator<Judged, void, void> {
-  const own = subjects.map(({ code }) => code);
-  const places = new Map(own.map((code, i) => [code, i]));
-  const books = new Map<string, SubjectBook>();
-  const bookOf = (style: StyleName, background: Background): SubjectBook => {
-    const name = `${style} ${background}`;
-    const book = books.get(name) ?? subjectBook({ masters, style }, codes, background);
-    books.set(name, book);
-    return book;
-  };
-  const none: SubjectBook = new Map();
-  for (const question of questions) {
-    if (signal?.aborted) throw new KandinskyError("cancelled", { what: "cancelled while judging" });
-    const { spec, seed } = question;
-    const file = pictureFile(question);
-    const picture = await decodePicture(await readFile(join(folder, file)), file);
-    const { code } = spec.subjects[0]!;
-    // The same others in every language.
-    const key = foldIn(foldIn(OTHERS, places.get(code)!), seed);
-    const book = spec.kind === "single" ? bookOf(spec.style, spec.background) : none;
-    const others = { hundred: amongOthers(key, code, codes, 100), own };
-    const verdict = judge(picture, spec, { masters, style: spec.style }, book, others);
-    const { distance: nearest } = nearestFeatures(featuresOf(picture), library);
-    yield { question, verdict, file, nearest };
-  }
 }
 
 function trainingFeatures(

@@ -2,9 +2,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { Kandinsky3 } from "../pipelines/mod.ts";
+import { startEngine } from "../runtime/mod.ts";
 import { readMasterSheet, readSubjects } from "../scenes/mod.ts";
+import { JUDGE_FOLDER, openClassifier } from "./classifier.node.ts";
 import { type EvaluationEvent, type EvaluationRequest, evaluateModel } from "./evaluate.node.ts";
 
 const GOLDEN = fileURLToPath(new URL("../../../golden/", import.meta.url));
@@ -15,9 +17,13 @@ const masters = new Map([
 ]);
 const subjects = (await readSubjects()).filter(({ code, heldOut }) => SHEET.includes(code) && !heldOut);
 
+const engine = await startEngine({ device: "cpu", threads: 1 });
+afterAll(() => engine[Symbol.asyncDispose]());
+const classifier = await openClassifier(JUDGE_FOLDER, engine);
+
 function requestOf(model: Kandinsky3, folder: string): EvaluationRequest {
   return {
-    ...{ model, masters, codes: SHEET, folder },
+    ...{ model, masters, codes: SHEET, folder, classifier, seedCodes: SHEET },
     questions: { subjects, alone: subjects.slice(0, 1), languages: ["en", "ru"], seeds: [0], scenes: 1 },
     ...{ width: 64, height: 64, steps: 1, language: "ru" },
   };
@@ -57,11 +63,14 @@ test("evaluateModel draws, goes on after a stop, and refuses another's folder", 
   );
   // One subject in two languages, and a scene of every other group.
   expect(
-    report.rates.find(({ group, language }) => group === "subject" && language === "all")!.five.count,
+    report.rates.find(({ group, language }) => group === "subject" && language === "all")!.features.five
+      .count,
   ).toBe(2);
   expect(report.pictures.filter(({ group }) => group !== "subject").length).toBeGreaterThanOrEqual(4);
   expect(report.curves.map(({ language }) => language)).toEqual(["en", "ru"]);
   expect(report.nearest.fresh.at(-1)).toBeGreaterThan(0);
+  expect(report.judge.drawings.features.first.count).toBe(200);
+  expect(report.grids?.pictures).toBe(1);
   const page = readFileSync(join(folder, "index.html"), "utf8");
   for (const { file } of report.pictures) expect(page).toContain(`src="${file}"`);
   expect(page).toContain("ровная сетка");

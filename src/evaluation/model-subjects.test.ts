@@ -33,6 +33,8 @@ test("spreadOver takes from all over the list, and no more than there are", () =
   expect(spreadOver(ours.slice(0, 3), 9)).toEqual(ours.slice(0, 3));
 });
 
+const ranksOf = (hundred: number, nearest: string) => ({ hundred, own: 0, seed: undefined, nearest });
+
 test("quantilesOf and figuresOf give curves and the worst subject first", () => {
   expect([0, 25, 50].map((i) => quantilesOf([5, 1, 3])[i])).toEqual([1, 3, 5]);
   const judged = ours.slice(0, 4).map(
@@ -47,7 +49,7 @@ test("quantilesOf and figuresOf give curves and the worst subject first", () => 
       },
       verdict: {
         ...{ background: true, count: undefined, relation: undefined, grid: undefined, figures: undefined },
-        ranks: { hundred: 2 * i, own: 0, nearest: i === 0 ? code : "1F34E" },
+        ranks: { features: ranksOf(2 * i, i === 0 ? code : "1F34E"), colours: ranksOf(50, code) },
       },
       ...{ file: `${i}.png`, nearest: 0.1 },
     }),

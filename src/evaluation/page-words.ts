@@ -1,4 +1,5 @@
 import type { Group } from "./questions.ts";
+import type { GridMedians } from "./report.ts";
 
 /** What the page of an evaluation says, in one language. */
 export interface PageWords {
@@ -14,11 +15,20 @@ export interface PageWords {
     readonly five: string;
     readonly firstOfOwn: string;
     readonly fiveOfOwn: string;
+    readonly firstOfSeed: string;
     readonly background: string;
     readonly count: string;
     readonly relation: string;
     readonly grid: string;
   };
+  readonly firstByColour: string;
+  readonly fiveByColour: string;
+  readonly byColour: string;
+  readonly judge: string;
+  readonly drawings: string;
+  readonly strangers: string;
+  readonly ownFigures: string;
+  readonly gridMedians: (medians: GridMedians) => string;
   readonly allLanguages: string;
   readonly rates: string;
   readonly how: string;
@@ -63,14 +73,24 @@ export const PAGE_WORDS = {
       five: "in the first 5 of 100",
       firstOfOwn: "first of its list",
       fiveOfOwn: "in the first 5 of its list",
+      firstOfSeed: "first of the seed model's 48",
       background: "background",
       count: "count",
       relation: "relation",
       grid: "straight grid",
     },
+    firstByColour: "first of 100 by colour",
+    fiveByColour: "in the first 5 by colour",
+    byColour: "The same by plain colours",
+    judge: "The judge itself",
+    drawings: "fresh drawings of these subjects",
+    strangers: "the same, as if another subject had been asked for",
+    ownFigures: "the classifier on drawings apart from its training",
+    gridMedians: ({ pictures, filled, periodError, residual, tilt, alike }) =>
+      `Grids, medians of ${pictures}: ${filled} of 9 cells filled, period off by ${(100 * periodError).toFixed(1)} %, centres off by ${(100 * residual).toFixed(1)} % of it, tilted by ${tilt.toFixed(1)} degrees, the most different cell ${alike.toFixed(2)} like the mean.`,
     allLanguages: "all",
     rates: "Figures",
-    how: "Percent, with the interval in which the true share lies with 95 % (Wilson), and how many pictures were judged. The subject is told by mean colours on a 16x16 grid: whose drawing is nearest. Held-out combinations never occur in the training of our own nano model.",
+    how: "Percent, with the interval in which the true share lies with 95 % (Wilson), and how many pictures were judged. The subject is told by the features of a classifier that was taught on drawings alone: whose drawings are most like the picture. Held-out combinations never occur in the training of our own nano model.",
     curves: "Right subject within the first places of 100, %",
     within: "places",
     nearest: "Distance to the nearest training picture",
@@ -110,14 +130,24 @@ export const PAGE_WORDS = {
       five: "в первых 5 из 100",
       firstOfOwn: "первый из списка модели",
       fiveOfOwn: "в первых 5 из списка",
+      firstOfSeed: "первый из 48 исходной модели",
       background: "фон",
       count: "число",
       relation: "расположение",
       grid: "ровная сетка",
     },
+    firstByColour: "первый из 100 по цвету",
+    fiveByColour: "в первых 5 по цвету",
+    byColour: "То же по простым цветам",
+    judge: "Сам судья",
+    drawings: "новые рисунки этих предметов",
+    strangers: "они же, как если бы просили другой предмет",
+    ownFigures: "классификатор на рисунках не из обучения",
+    gridMedians: ({ pictures, filled, periodError, residual, tilt, alike }) =>
+      `Сетки, медианы (${pictures}): заполнено ${filled} из 9 клеток, период неточен на ${(100 * periodError).toFixed(1)} %, середины на ${(100 * residual).toFixed(1)} % от него, наклон ${tilt.toFixed(1)} градуса, самая непохожая клетка похожа на среднюю на ${alike.toFixed(2)}.`,
     allLanguages: "все",
     rates: "Цифры",
-    how: "Проценты с промежутком, где с вероятностью 95 % лежит истинная доля (Уилсон), и число оценённых картин. Предмет узнаётся по средним цветам на сетке 16x16: чей рисунок ближе. Непоказанные сочетания не встречаются при обучении нашей собственной модели nano.",
+    how: "Проценты с промежутком, где с вероятностью 95 % лежит истинная доля (Уилсон), и число оценённых картин. Предмет узнаётся по признакам классификатора, которого учили только на рисунках: чьи рисунки похожее всего. Непоказанные сочетания не встречаются при обучении нашей собственной модели nano.",
     curves: "Нужный предмет в первых местах из 100, %",
     within: "мест",
     nearest: "Расстояние до ближайшей картины обучения",

@@ -1,5 +1,6 @@
+import type { Told } from "./judge.ts";
 import { PAGE_WORDS, type PageLanguage, type PageWords } from "./page-words.ts";
-import { GROUPS, type Group, type Summary } from "./questions.ts";
+import { GROUPS, type Group, type Retrieval, type Summary } from "./questions.ts";
 import type { Rate } from "./rate.ts";
 import type { PictureFigures, Report } from "./report.ts";
 
@@ -49,6 +50,11 @@ img { border: 1px solid #ddd; box-sizing: border-box; display: block; image-rend
 <h2>${escaped(words.rates)}</h2>
 <p>${escaped(words.how)}</p>
 ${rateTable(report.rates, words)}
+${gridLine(report, words)}
+<h3>${escaped(words.byColour)}</h3>
+${colourTable(report.rates, words)}
+<h3>${escaped(words.judge)}</h3>
+${judgeTable(report, words)}
 <div class="charts">
 ${rankChart(report, words)}
 ${nearestChart(report, words)}
@@ -61,28 +67,53 @@ ${GROUPS.map((group) => sheetsOf(group, report, labels, words, language)).join("
 </html>`;
 }
 
-const MEASURES = [
-  "first",
-  "five",
-  "firstOfOwn",
-  "fiveOfOwn",
-  "background",
-  "count",
-  "relation",
-  "grid",
-] as const;
+const FOUND = ["first", "five", "firstOfOwn", "fiveOfOwn", "firstOfSeed"] as const;
+const MEASURES = ["background", "count", "relation", "grid"] as const;
 
+/** What was found by features and all else; then what plain colours find. */
 function rateTable(rates: readonly Summary[], words: PageWords): string {
-  const head = ["group", "language", ...MEASURES] as const;
+  const head = ["group", "language", ...FOUND, ...MEASURES] as const;
   const rows = rates.map((row) => [
-    escaped(words.groups[row.group]),
-    row.language === "all" ? escaped(words.allLanguages) : row.language,
+    ...namesOf(row, words),
+    ...FOUND.map((name) => rateCell(row.features[name])),
     ...MEASURES.map((name) => rateCell(row[name])),
   ]);
   return table(
     head.map((name) => escaped(words.columns[name])),
     rows,
   );
+}
+
+function colourTable(rates: readonly Summary[], words: PageWords): string {
+  const head = ["group", "language", ...FOUND] as const;
+  const rows = rates
+    .filter(({ colours }) => colours.first.count > 0)
+    .map((row) => [...namesOf(row, words), ...FOUND.map((name) => rateCell(row.colours[name]))]);
+  return table(
+    head.map((name) => escaped(words.columns[name])),
+    rows,
+  );
+}
+
+function namesOf({ group, language }: Summary, words: PageWords): string[] {
+  return [escaped(words.groups[group]), language === "all" ? escaped(words.allLanguages) : language];
+}
+
+/** What the judge makes of drawings, and what it says of itself. */
+function judgeTable({ judge }: Report, words: PageWords): string {
+  const { drawings, others, measured } = judge;
+  const row = (name: string, { features, colours }: Told<Retrieval>) => [
+    escaped(name),
+    ...[features.first, features.five, colours.first, colours.five].map(rateCell),
+  ];
+  const head = ["", words.columns.first, words.columns.five, words.firstByColour, words.fiveByColour];
+  const own = Object.entries(measured).map(([name, share]) => `${name}: ${percent(share)} %`);
+  return `${table(head.map(escaped), [row(words.drawings, drawings), row(words.strangers, others)])}
+<p>${escaped([words.ownFigures, ...own].join(" · "))}</p>`;
+}
+
+function gridLine({ grids }: Report, words: PageWords): string {
+  return grids === undefined ? "" : `<p>${escaped(words.gridMedians(grids))}</p>`;
 }
 
 function rateCell({ share, low, high, count }: Rate): string {
@@ -178,7 +209,7 @@ function sheetsOf(
   const right = mine.filter((picture) => picture.right);
   const wrong = mine
     .filter((picture) => !picture.right)
-    .sort((a, b) => (b.ranks?.hundred ?? 0) - (a.ranks?.hundred ?? 0));
+    .sort((a, b) => (b.ranks?.features.hundred ?? 0) - (a.ranks?.features.hundred ?? 0));
   const sheet = (name: string, shown: readonly PictureFigures[], of: number) =>
     `<h4>${escaped(name)} (${of})</h4>\n<div class="sheet">\n${
       shown.length === 0
@@ -202,10 +233,11 @@ function shownPicture(
   words: PageWords,
   language: PageLanguage,
 ): string {
+  const told = ranks?.features;
   const place =
-    right || ranks === undefined || ranks.hundred === 0
+    right || told === undefined || told.hundred === 0
       ? ""
-      : `<br>${escaped(words.rank(ranks.hundred + 1))}, ${escaped(words.looksLike)} ${named(ranks.nearest, labels, language)}`;
+      : `<br>${escaped(words.rank(told.hundred + 1))}, ${escaped(words.looksLike)} ${named(told.nearest, labels, language)}`;
   const text = escaped(prompt);
   return `<figure><img src="${encodeURI(file)}" alt="${text}" loading="lazy"><figcaption>${text}${place}</figcaption></figure>`;
 }

@@ -5,8 +5,12 @@ import type { Verdict } from "./judge.ts";
 import { GROUPS, type Question, questionsOf, summarise } from "./questions.ts";
 
 const subjects = (await readSubjects()).filter(({ heldOut }) => !heldOut).slice(0, 60);
-const FIRST = { hundred: 0, own: 0, nearest: "1F34E" };
-const FOURTH = { hundred: 3, own: 1, nearest: "1F34E" };
+const FIRST = { hundred: 0, own: 0, seed: 0, nearest: "1F34E" };
+const FOURTH = { hundred: 3, own: 1, seed: undefined, nearest: "1F34E" };
+const toldOf = (language: string) => ({
+  features: language === "en" ? FIRST : FOURTH,
+  colours: language === "zh" ? FIRST : FOURTH,
+});
 const options = {
   subjects,
   alone: subjects,
@@ -63,17 +67,19 @@ test("summarise gives rates by group and language, of what was asked only", () =
     question,
     verdict:
       question.group === "subject"
-        ? { ...nothing, background: true, ranks: question.language === "en" ? FIRST : FOURTH }
+        ? { ...nothing, background: true, ranks: toldOf(question.language) }
         : { ...nothing, background: i % 2 === 0, ...(question.spec.kind === "count" ? { count: true } : {}) },
   }));
   const rows = summarise(answers);
   const row = (group: string, language: string) =>
     rows.find((one) => one.group === group && one.language === language)!;
-  expect(row("subject", "all").first).toMatchObject({ hits: 120, count: 360 });
-  expect(row("subject", "ru").first.share).toBe(0);
-  expect(row("subject", "ru").five.share).toBe(1);
-  expect(row("subject", "ru").firstOfOwn.share).toBe(0);
-  expect(row("subject", "ru").fiveOfOwn.share).toBe(1);
+  expect(row("subject", "all").features.first).toMatchObject({ hits: 120, count: 360 });
+  expect(row("subject", "ru").features.first.share).toBe(0);
+  expect(row("subject", "ru").features.five.share).toBe(1);
+  expect(row("subject", "ru").features.firstOfOwn.share).toBe(0);
+  expect(row("subject", "ru").features.fiveOfOwn.share).toBe(1);
+  expect(row("subject", "all").features.firstOfSeed).toMatchObject({ hits: 120, count: 120 });
+  expect(row("subject", "zh").colours.first.share).toBe(1);
   expect(row("count", "all").count).toMatchObject({ hits: 30, count: 30 });
   expect(row("count", "all").relation.count).toBe(0);
   expect(row("grid", "all").background.share).toBe(0.5);

@@ -1,5 +1,6 @@
-import { foldIn, type Key } from "../random/mod.ts";
+import { foldIn, type Key, keyOf } from "../random/mod.ts";
 import {
+  aloneSpec,
   COLOURED,
   drawSpec,
   isHeldOutBackground,
@@ -11,10 +12,12 @@ import {
   type SceneSpec,
   type Split,
   type Subject,
-  squareAt,
 } from "../scenes/mod.ts";
-import type { Others, Verdict } from "./judge.ts";
+import type { Others, Ranks, Verdict } from "./judge.ts";
 import { type Rate, rateOf } from "./rate.ts";
+
+/** One root for everything that evaluations draw, so that all models are asked the same. */
+export const EVALUATION_ROOT = keyOf(20231122);
 
 /** What a model is asked, and what its picture is judged by. */
 export interface Question {
@@ -75,7 +78,9 @@ export function questionsOf(options: QuestionOptions): Question[] {
   });
   const alone = languages.flatMap((language) =>
     seeds.flatMap((seed) =>
-      options.alone.map((subject) => ask("subject", language, seed, aloneOnWhite(subject))),
+      options.alone.map((subject) =>
+        ask("subject", language, seed, aloneSpec(subject.code, subject.style, "white", 0.82)),
+      ),
     ),
   );
   const styles = Object.fromEntries(subjects.map(({ style }) => [style, 1]));
@@ -113,22 +118,22 @@ export function hasScenes(
   );
 }
 
-function aloneOnWhite({ code, style }: Subject): SceneSpec {
-  return {
-    kind: "single",
-    style,
-    background: "white",
-    subjects: [{ code, ...squareAt(0.5, 0.5, 0.82) }],
-    relation: undefined,
-    count: 1,
-    told: { style: true, white: false },
-  };
-}
-
 /** A question with what its picture showed. */
 export interface Answered {
   readonly question: Question;
   readonly verdict: Verdict;
+}
+
+/** How often the right subject was found, of scenes with one subject. */
+export interface Retrieval {
+  /** Nearest, and among the nearest five, of a hundred. */
+  readonly first: Rate;
+  readonly five: Rate;
+  /** The same, of the model's own list. */
+  readonly firstOfOwn: Rate;
+  readonly fiveOfOwn: Rate;
+  /** Nearest of the seed model's subjects, where it is one of them. */
+  readonly firstOfSeed: Rate;
 }
 
 /** What the answers to a group of questions in one language come to. */
@@ -136,12 +141,10 @@ export interface Summary {
   readonly group: Group;
   /** `all` joins the languages. */
   readonly language: Language | "all";
-  /** The right subject nearest, and among the nearest five, of a hundred; of scenes with one subject. */
-  readonly first: Rate;
-  readonly five: Rate;
-  /** The same, of the model's own list. */
-  readonly firstOfOwn: Rate;
-  readonly fiveOfOwn: Rate;
+  /** By the features of the classifier. */
+  readonly features: Retrieval;
+  /** By 16x16 colour distance. */
+  readonly colours: Retrieval;
   readonly background: Rate;
   readonly count: Rate;
   readonly relation: Rate;
@@ -158,15 +161,11 @@ export function summarise(answers: readonly Answered[]): Summary[] {
       const verdicts = mine
         .filter(({ question }) => language === "all" || question.language === language)
         .map(({ verdict }) => verdict);
-      const within = (limit: number, others: keyof Others) =>
-        rateOf(verdicts.map(({ ranks }) => (ranks === undefined ? undefined : ranks[others] < limit)));
       return {
         group,
         language,
-        first: within(1, "hundred"),
-        five: within(5, "hundred"),
-        firstOfOwn: within(1, "own"),
-        fiveOfOwn: within(5, "own"),
+        features: retrievalOf(verdicts.map(({ ranks }) => ranks?.features)),
+        colours: retrievalOf(verdicts.map(({ ranks }) => ranks?.colours)),
         background: rateOf(verdicts.map(({ background }) => background)),
         count: rateOf(verdicts.map(({ count }) => count)),
         relation: rateOf(verdicts.map(({ relation }) => relation)),
@@ -174,4 +173,22 @@ export function summarise(answers: readonly Answered[]): Summary[] {
       };
     });
   });
+}
+
+/** What ranks come to; undefined where no single subject was asked for. */
+export function retrievalOf(ranks: readonly (Ranks | undefined)[]): Retrieval {
+  const within = (limit: number, others: keyof Others) =>
+    rateOf(
+      ranks.map((one) => {
+        const rank = one?.[others];
+        return rank === undefined ? undefined : rank < limit;
+      }),
+    );
+  return {
+    first: within(1, "hundred"),
+    five: within(5, "hundred"),
+    firstOfOwn: within(1, "own"),
+    fiveOfOwn: within(5, "own"),
+    firstOfSeed: within(1, "seed"),
+  };
 }

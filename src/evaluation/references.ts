@@ -53,19 +53,18 @@ export function subjectBook(
   return new Map(codes.map((code) => [code, alone(code)]));
 }
 
+/** Codes, the one that a picture is most like first. */
+export type Ranking = readonly { readonly code: string }[];
+
 /** The codes by rising colour distance between the picture and the subject, at the nearest of its sizes. */
-export function rankSubjects(
-  features: Features,
-  book: SubjectBook,
-  codes: readonly string[],
-): { readonly code: string; readonly distance: number }[] {
+export function rankSubjects(features: Features, book: SubjectBook, codes: readonly string[]): Ranking {
   return codes
     .map((code) => ({ code, distance: nearest(features, book.get(code)!) }))
     .sort((a, b) => a.distance - b.distance);
 }
 
 /** How many of the codes are nearer than the right one: 0 is first. */
-export function rankOf(ranking: readonly { readonly code: string }[], code: string): number {
+export function rankOf(ranking: Ranking, code: string): number {
   return ranking.findIndex((one) => one.code === code);
 }
 

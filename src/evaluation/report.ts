@@ -1,6 +1,7 @@
 import type { Language } from "../scenes/mod.ts";
-import type { Verdict } from "./judge.ts";
-import { type Answered, type Group, type Summary, summarise } from "./questions.ts";
+import type { GridFigures } from "./grid.ts";
+import type { Told, Verdict } from "./judge.ts";
+import { type Answered, type Group, type Retrieval, type Summary, summarise } from "./questions.ts";
 import { type Rate, rateOf } from "./rate.ts";
 
 /** An answer, its picture's file, and how far the nearest training picture is. */
@@ -44,9 +45,36 @@ export interface Report {
    * are not among them.
    */
   readonly nearest: { readonly library: number; readonly pictures: Quantiles; readonly fresh: Quantiles };
+  readonly judge: JudgeFigures;
+  readonly grids: GridMedians | undefined;
   /** The worst first. */
   readonly bySubject: readonly SubjectFigures[];
   readonly pictures: readonly PictureFigures[];
+}
+
+/** How far the judge itself can be trusted. */
+export interface JudgeFigures {
+  /** The classifier's own figures on pictures apart, as its file has them; shares by name. */
+  readonly measured: Readonly<Record<string, number>>;
+  /** Fresh drawings of the subjects asked for, in the place of the model's pictures. */
+  readonly drawings: Told<Retrieval>;
+  /** The same drawings, judged as if another subject had been asked for: what chance gives. */
+  readonly others: Told<Retrieval>;
+}
+
+/** Medians of the pictures that were to be grids. */
+export interface GridMedians {
+  readonly pictures: number;
+  /** Cells of nine with a subject. */
+  readonly filled: number;
+  /** The larger error of the two periods, as a part of the right one. */
+  readonly periodError: number;
+  /** Distance of the centres from the best lattice, in units of the period. */
+  readonly residual: number;
+  /** Degrees. */
+  readonly tilt: number;
+  /** Correlation of the most different cell with the mean. */
+  readonly alike: number;
 }
 
 /** One picture of a report. */
@@ -68,13 +96,13 @@ const CURVE = 20;
 /** Parts of a report that follow from the judged pictures. */
 export function figuresOf(
   judged: readonly Judged[],
-): Pick<Report, "rates" | "curves" | "bySubject" | "pictures"> {
+): Pick<Report, "rates" | "curves" | "bySubject" | "pictures" | "grids"> {
   const alone = judged.filter(({ question }) => question.group === "subject");
   const languages = [...new Set(alone.map(({ question }) => question.language))];
   const curves = languages.map((language) => {
     const ranks = alone
       .filter(({ question }) => question.language === language)
-      .map(({ verdict }) => verdict.ranks!.hundred);
+      .map(({ verdict }) => verdict.ranks!.features.hundred);
     const shares = Array.from(
       { length: CURVE },
       (_, k) => ranks.filter((rank) => rank <= k).length / ranks.length,
@@ -85,6 +113,9 @@ export function figuresOf(
     rates: summarise(judged),
     curves,
     bySubject: subjectsOf(alone),
+    grids: gridMedians(
+      judged.flatMap(({ verdict: { figures } }) => (figures === undefined ? [] : [figures])),
+    ),
     pictures: judged.map(({ question, verdict, file, nearest }) => ({
       file,
       group: question.group,
@@ -102,7 +133,9 @@ export function figuresOf(
 /** Whether everything that was asked for is there. */
 export function isRight({ background, ranks, count, relation, grid }: Verdict): boolean {
   return (
-    background && (ranks?.hundred ?? 0) === 0 && [count, relation, grid].every((given) => given !== false)
+    background &&
+    (ranks?.features.hundred ?? 0) === 0 &&
+    [count, relation, grid].every((given) => given !== false)
   );
 }
 
@@ -112,7 +145,7 @@ function subjectsOf(alone: readonly Judged[]): SubjectFigures[] {
     .map((code) => {
       const ranks = alone
         .filter(({ question }) => question.spec.subjects[0]!.code === code)
-        .map(({ verdict }) => verdict.ranks!);
+        .map(({ verdict }) => verdict.ranks!.features);
       return {
         code,
         first: rateOf(ranks.map(({ hundred }) => hundred === 0)),
@@ -121,6 +154,19 @@ function subjectsOf(alone: readonly Judged[]): SubjectFigures[] {
       };
     })
     .sort((a, b) => a.five.share - b.five.share || a.first.share - b.first.share);
+}
+
+function gridMedians(grids: readonly GridFigures[]): GridMedians | undefined {
+  if (grids.length === 0) return undefined;
+  const median = (read: (figures: GridFigures) => number) => quantilesOf(grids.map(read))[25]!;
+  return {
+    pictures: grids.length,
+    filled: median(({ filled }) => filled),
+    periodError: median(({ period }) => Math.max(...period.map((length) => Math.abs(3 * length - 1)))),
+    residual: median(({ residual }) => residual),
+    tilt: median(({ tilt }) => tilt),
+    alike: median(({ alike }) => alike),
+  };
 }
 
 function byFrequency(codes: readonly string[]): string[] {

@@ -31,5 +31,5 @@ export {
 } from "./picture.ts";
 export { fitPreviewMatrix, latentPreview, type PreviewMatrix } from "./preview.ts";
 export { resizeBicubic } from "./resample.ts";
-export { checkOutput, type FileWriter, type SaveFileSystem, saveFile } from "./save-file.node.ts";
+export { checkOutput, type FileWriter, type SaveFileSystem, saveFile, saveText } from "./save-file.node.ts";
 export { contactSheet } from "./sheet.ts";

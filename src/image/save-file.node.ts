@@ -46,6 +46,11 @@ export async function saveFile(
   }
 }
 
+/** Writes a text file whole or not at all, in the place of one that is there. Throws what `saveFile` throws. */
+export async function saveText(path: string, text: string): Promise<void> {
+  await saveFile(path, new TextEncoder().encode(text), { overwrite: true });
+}
+
 /**
  * Finds out before hours of work whether `saveFile` with this pattern can succeed: throws what it would throw
  * for a missing folder, one that cannot be written, or a name that is taken. Writes nothing that stays.

@@ -1,3 +1,4 @@
+import { checkBuckets } from "../data/mod.ts";
 import { cropPicture, fitPreviewMatrix, type Picture, tensorFromPicture } from "../image/mod.ts";
 import { movqParameters } from "../models/mod.ts";
 import { PREVIEW_FILE } from "../pipelines/mod.ts";
@@ -30,15 +31,17 @@ export async function openAutoencoder(config: Config, workplace: Workplace): Pro
   const { crop, data } = config;
   const movq = model.movq.config;
   const { cell } = model.info;
+  for (const { sizes } of config.stages) checkBuckets(sizes, cell);
   const beginning = config.stages[0]!;
   const { width, height } = beginning.sizes[0]!;
   const count = beginning.batch;
-  const sourceOf = (stage: Config["stages"][number], at: Key, cursor: unknown) =>
+  const sourceOf = (stage: Config["stages"][number], at: Key, cursor: unknown, apart: boolean) =>
     openSource({
       data,
       stage,
       key: at,
       cursor,
+      apart,
       cache: workplace.cache,
       objects: false,
       onSkipped: (skipped) => workplace.tell({ type: "skipped", skipped }),
@@ -49,7 +52,7 @@ export async function openAutoencoder(config: Config, workplace: Workplace): Pro
   const picturesApart = async () => {
     if (apart !== undefined) return apart;
     const stage = { ...beginning, sizes: [{ width, height }] };
-    const source = await sourceOf(stage, foldIn(key, KEYS.apart), undefined);
+    const source = await sourceOf(stage, foldIn(key, KEYS.apart), undefined, true);
     const batches: (readonly Picture[])[] = [];
     for (let i = 0; i < TIMES; i++) batches.push((await source.next()).pictures);
     await source.close();
@@ -85,7 +88,7 @@ export async function openAutoencoder(config: Config, workplace: Workplace): Pro
       const rows = stage.batch / stage.parts;
       const shape = { batch: rows, height: crop, width: crop };
       const program = await trainer.prepare(`autoencoder at ${crop}x${crop}`, autoencoderGraph(movq, shape));
-      const source = await sourceOf(stage, foldIn(foldIn(key, KEYS.data), index), cursor);
+      const source = await sourceOf(stage, foldIn(foldIn(key, KEYS.data), index), cursor, false);
       return {
         async step(update, learningRate) {
           const { pictures, cursor: after } = await source.next();

@@ -32,6 +32,8 @@ export interface CheckpointRequest {
   readonly folder: string;
   /** What a run that goes on must agree on: plain data. */
   readonly essentials: unknown;
+  /** Free bytes of a folder's disk; tests hand in one that is full. */
+  readonly freeBytes?: (folder: string) => Promise<number>;
 }
 
 const TENSORS = "state.safetensors";
@@ -58,13 +60,13 @@ type CheckpointFile = z.output<typeof FILE>;
  * folder. Throws `disk_full` before anything is written where the disk has too little room.
  */
 export async function saveCheckpoint(
-  { folder, essentials }: CheckpointRequest,
+  { folder, essentials, freeBytes = freeBytesOf }: CheckpointRequest,
   state: Required<TrainingState>,
   position: RunPosition,
   keep: number,
 ): Promise<string> {
   await mkdir(folder, { recursive: true });
-  await checkRoom(folder, bytesOf(state));
+  checkRoom(folder, await freeBytes(folder), bytesOf(state));
   const name = `update-${String(position.update).padStart(9, "0")}`;
   const temporary = join(folder, `.${name}.${randomUUID()}.tmp`);
   await mkdir(temporary);
@@ -82,7 +84,7 @@ export async function saveCheckpoint(
       sha256: await hashOf(tensors),
       essentials: essentials as CheckpointFile["essentials"],
     };
-    await writeDurably(join(temporary, MARKER), JSON.stringify(marker, undefined, 1));
+    await writeFile(join(temporary, MARKER), JSON.stringify(marker, undefined, 1), { flush: true });
     const target = join(folder, name);
     await rm(target, { recursive: true, force: true });
     await rename(temporary, target);
@@ -213,9 +215,12 @@ function bytesOf({ parameters, first, second, averages }: Required<TrainingState
 /** Beside the checkpoint itself, so that the log and a sheet still fit. */
 const SPARE_BYTES = 64e6;
 
-async function checkRoom(folder: string, bytes: number): Promise<void> {
+async function freeBytesOf(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
+  return bavail * bsize;
+}
+
+function checkRoom(folder: string, free: number, bytes: number): void {
   if (free >= bytes + SPARE_BYTES) return;
   throw new KandinskyError("disk_full", {
     what: "no room for a checkpoint",
@@ -230,10 +235,6 @@ async function hashOf(file: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(file), hash);
   return hash.digest("hex");
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  await writeFile(path, text, { flush: true });
 }
 
 /** So that the new name itself is on the disk; Windows cannot open folders, and needs no such call. */

@@ -66,6 +66,19 @@ test("loadCheckpoint passes over a damaged one, and tells where none is whole", 
   expect(await loadCheckpoint({ folder: join(root, "none"), essentials: ESSENTIALS })).toBeUndefined();
 });
 
+test("saveCheckpoint on a full disk says how much it needs, and leaves the checkpoint before as it was", async () => {
+  const folder = join(root, "full");
+  await save(folder, 1);
+  const request = { folder, essentials: ESSENTIALS, freeBytes: async () => 50e6 };
+  const position = { update: 2, cursor: null, loss: 1 };
+  await expect(saveCheckpoint(request, stateAt(2), position, 2)).rejects.toMatchObject({
+    code: "disk_full",
+    parts: { seen: "50 MB free", wanted: "65 MB", hint: expect.stringContaining("--resume") },
+  });
+  expect(await readdir(folder)).toEqual(["update-000000001"]);
+  expect((await loadCheckpoint({ folder, essentials: ESSENTIALS }))!.update).toBe(1);
+});
+
 test("saveCheckpoint killed at any moment leaves the checkpoint before it whole", async () => {
   const folder = join(root, "killed");
   const child = fileURLToPath(new URL("./test-saver.node.js", import.meta.url));

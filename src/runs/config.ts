@@ -55,6 +55,8 @@ const FILES = z.strictObject({
   /** WebDataset shards and folders of pictures. */
   paths: z.array(z.string()).min(1),
   captions: z.enum(["skip", "empty", "error"]).default("skip"),
+  /** Part of the pictures that is kept from training, to measure on; at least one of them unless 0. */
+  apart: z.number().min(0).max(0.5).default(0),
   flip: z.boolean().default(false),
   enlarge: z.boolean().default(true),
 });

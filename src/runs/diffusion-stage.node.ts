@@ -13,8 +13,9 @@ import {
 } from "../train/mod.ts";
 import type { RunOf } from "./config.ts";
 import { KEYS, type OpenStage, type Workplace } from "./learner.ts";
-import { decilesOf } from "./log.node.ts";
-import { openSource, type SourceBatch } from "./source.node.ts";
+import { decilesOf, type Figures } from "./log.node.ts";
+import { openSource, type SourceBatch, type SourceRequest } from "./source.node.ts";
+import { validationFeeds, validationFigures } from "./validation.ts";
 
 /** What a config says of a diffusion objective, whatever of the U-Net learns. */
 export type DiffusionSettings = Pick<RunOf<"diffusion">, "data" | "tokens" | "stages" | "dropout" | "minSnr">;
@@ -57,21 +58,25 @@ export interface DiffusionStageRequest {
   readonly graphOf: (shape: DiffusionShape) => Graph;
 }
 
+/** A stage that also measures itself. */
+export interface DiffusionStage extends OpenStage {
+  /** Loss of the averaged weights on samples kept apart, always the same; undefined where none are kept. */
+  measure(): Promise<Figures | undefined>;
+}
+
 /** Opens one stage of a diffusion objective: its data, and a program for each size that it meets. */
-export async function openDiffusionStage(request: DiffusionStageRequest): Promise<OpenStage> {
+export async function openDiffusionStage(request: DiffusionStageRequest): Promise<DiffusionStage> {
   const { config, objective, workplace, trainer, index, cursor, objects, rowsOf, graphOf } = request;
   const { key, model, cache, tell } = workplace;
   const stage = config.stages[index]!;
-  const source = await openSource({
-    data: config.data,
-    stage,
-    key: foldIn(foldIn(key, KEYS.data), index),
-    cursor,
-    cache,
-    objects,
-    onSkipped: (skipped) => tell({ type: "skipped", skipped }),
-    onPrepare: (what) => tell({ type: "prepare", what }),
-  });
+  const sourceAt = (from: Pick<SourceRequest, "stage" | "key" | "cursor" | "apart">) =>
+    openSource({
+      ...from,
+      ...{ data: config.data, cache, objects },
+      onSkipped: (skipped) => tell({ type: "skipped", skipped }),
+      onPrepare: (what) => tell({ type: "prepare", what }),
+    });
+  const source = await sourceAt({ stage, key: foldIn(foldIn(key, KEYS.data), index), cursor });
   const programs = new Map<string, TrainingProgram>();
   const programFor = async (rows: number, width: number, height: number): Promise<TrainingProgram> => {
     const size = `${width}x${height}`;
@@ -88,7 +93,34 @@ export async function openDiffusionStage(request: DiffusionStageRequest): Promis
     programs.set(size, program);
     return program;
   };
+  let apart:
+    | { readonly program: TrainingProgram; readonly pictures: number; readonly parts: readonly Feeds[] }
+    | undefined;
+  /** A batch of samples apart in the stage's first size, made when it is first asked for. */
+  const partsApart = async () => {
+    const at = foldIn(foldIn(key, KEYS.apart), index);
+    const sizes = stage.sizes.slice(0, 1);
+    const others = await sourceAt({ stage: { ...stage, sizes }, key: at, cursor: undefined, apart: true });
+    const batch = await others.next();
+    await others.close();
+    const { width, height } = batch.pictures[0]!;
+    const { samples } = await rowsOf(batch, 0);
+    const pictures = batch.pictures.length;
+    const feeds = validationFeeds(samples, pictures, objective, at);
+    const program = await programFor(samples.latents.shape[0]!, width, height);
+    return { program, pictures, parts: partsOf(feeds, stage.parts) };
+  };
   return {
+    async measure() {
+      if (config.data.kind === "files" && config.data.apart === 0) return undefined;
+      apart ??= await partsApart();
+      const losses: number[] = [];
+      for (const part of apart.parts) {
+        const results = await trainer.evaluate(apart.program, part, 0);
+        losses.push(...(results["losses"]!.data as Float32Array));
+      }
+      return validationFigures(losses.slice(0, apart.pictures));
+    },
     async step(update, learningRate) {
       const batch = await source.next();
       const { width, height } = batch.pictures[0]!;

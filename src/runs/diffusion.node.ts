@@ -1,10 +1,11 @@
+import { checkBuckets } from "../data/mod.ts";
 import { tensorFromPicture } from "../image/mod.ts";
 import { PackStore, passesFor, tellHole, withoutHole } from "../pipelines/mod.ts";
 import { foldIn, type Key } from "../random/mod.ts";
 import { concatRows, row } from "../tensor/mod.ts";
 import { type DiffusionSamples, diffusionGraph, NULL_EMBEDDING } from "../train/mod.ts";
 import type { RunOf, Size } from "./config.ts";
-import { objectiveOf, openDiffusionStage } from "./diffusion-stage.node.ts";
+import { type DiffusionStage, objectiveOf, openDiffusionStage } from "./diffusion-stage.node.ts";
 import { exportModel } from "./export.node.ts";
 import { openFrozen } from "./frozen.node.ts";
 import { drawHoles } from "./holes.ts";
@@ -19,6 +20,7 @@ type Config = RunOf<"diffusion">;
 /** U-Net and text projection, on pictures with captions that go through the frozen parts of the model. */
 export async function openDiffusion(config: Config, workplace: Workplace): Promise<Learner> {
   const { engine, model, key, threads } = workplace;
+  for (const { sizes } of config.stages) checkBuckets(sizes, model.info.unit);
   const passes = await passesFor(engine);
   const workshop = { engine, store: new PackStore(model.folder.root, true, () => {}) };
   const frozen = openFrozen(workshop, model, config.tokens, passes);
@@ -66,19 +68,22 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
     const states = await frozen.statesOf(holed.map(({ text }) => text));
     return { latents: concatRows(latents), extra: concatRows(told), ...states };
   };
+  let opened: DiffusionStage | undefined;
   return {
     exports: "model",
     firstWeights: () => firstWeights(model, unet.config, config.start, foldIn(key, KEYS.weights)),
-    openStage: (trainer, { index }, cursor) =>
-      openDiffusionStage({
+    async openStage(trainer, { index }, cursor) {
+      opened = await openDiffusionStage({
         ...{ config, objective, workplace, trainer, index, cursor },
         objects: inpainting !== undefined,
         rowsOf: async (batch, update) => ({
           samples: await samplesOf(batch, foldIn(foldIn(key, KEYS.holes), update)),
         }),
         graphOf: (shape) => diffusionGraph(unet.config, shape, objective.profile),
-      }),
-    measure: async () => undefined,
+      });
+      return opened;
+    },
+    measure: async () => opened?.measure(),
     async export(_, averaged, target) {
       const weights = new Map(averaged);
       weights.delete(NULL_EMBEDDING);

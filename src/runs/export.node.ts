@@ -106,10 +106,3 @@ async function take(from: string, to: string): Promise<void> {
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code !== "ENOENT") throw error;
 }
-
-/** Writes text under a temporary name, then renames it: a reader sees the old file or the new one, whole. */
-export async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.tmp`;
-  await writeFile(temporary, text, { flush: true });
-  await rename(temporary, path);
-}

@@ -1,5 +1,6 @@
 import { appendFile, readFile, truncate } from "node:fs/promises";
 import { join } from "node:path";
+import { KandinskyError } from "../base/mod.ts";
 
 /** Numbers by name. */
 export type Figures = Readonly<Record<string, number>>;
@@ -30,9 +31,22 @@ export interface StepRecord {
 
 const LOG = "log.jsonl";
 
-/** Adds a line to the log of a run. */
+/** Adds a line to the log of a run. Throws `disk_full` or `output_unwritable`. */
 export async function appendRecord(folder: string, record: StepRecord): Promise<void> {
-  await appendFile(join(folder, LOG), `${JSON.stringify(record)}\n`);
+  const file = join(folder, LOG);
+  await appendFile(file, `${JSON.stringify(record)}\n`).catch((cause: NodeJS.ErrnoException) => {
+    const isFull = cause.code === "ENOSPC" || cause.code === "EDQUOT";
+    throw new KandinskyError(
+      isFull ? "disk_full" : "output_unwritable",
+      {
+        what: "cannot write the log of the run",
+        where: file,
+        seen: cause.code ?? cause.message,
+        hint: "make room, then go on with --resume; the checkpoints before are whole",
+      },
+      { cause },
+    );
+  });
 }
 
 /** All lines of a log. One that was cut off when the machine stopped is left out. */

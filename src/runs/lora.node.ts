@@ -8,6 +8,7 @@ import {
   writeLora,
 } from "../adapters/mod.ts";
 import { KandinskyError } from "../base/mod.ts";
+import { checkBuckets } from "../data/mod.ts";
 import { tensorFromPicture } from "../image/mod.ts";
 import { unetLayerWeights } from "../models/mod.ts";
 import { runPasses } from "../passes/mod.ts";
@@ -16,7 +17,7 @@ import { foldIn } from "../random/mod.ts";
 import { concatRows } from "../tensor/mod.ts";
 import { type DiffusionSamples, diffusionGraph } from "../train/mod.ts";
 import type { RunOf, Size } from "./config.ts";
-import { objectiveOf, openDiffusionStage, type Rows } from "./diffusion-stage.node.ts";
+import { type DiffusionStage, objectiveOf, openDiffusionStage, type Rows } from "./diffusion-stage.node.ts";
 import { replaceFolder } from "./export.node.ts";
 import { openFrozen } from "./frozen.node.ts";
 import { initialWeights } from "./initial.ts";
@@ -34,6 +35,7 @@ type Config = RunOf<"lora">;
 export async function openLora(config: Config, workplace: Workplace): Promise<Learner> {
   const { engine, model, key, threads } = workplace;
   checkDraws(model);
+  for (const { sizes } of config.stages) checkBuckets(sizes, model.info.unit);
   const { targets, rank, alpha = rank, stages } = config;
   const changes = newChanges(unetLayerWeights(model.unet.config), { targets, rank, alpha });
   const pass = lowRankPass(changes);
@@ -41,6 +43,7 @@ export async function openLora(config: Config, workplace: Workplace): Promise<Le
   const frozen = openFrozen(workshop, model, config.tokens, await passesFor(engine));
   const objective = objectiveOf(config, model);
   let prior: Promise<Prior> | undefined;
+  let opened: DiffusionStage | undefined;
 
   const withPrior = async (samples: DiffusionSamples, size: Size, update: number): Promise<Rows> => {
     if (config.prior === undefined) return { samples };
@@ -68,8 +71,8 @@ export async function openLora(config: Config, workplace: Workplace): Promise<Le
         foldIn(key, KEYS.weights),
       ),
     frozenWeights: () => firstWeights(model, model.unet.config, "model", foldIn(key, KEYS.weights)),
-    openStage: (trainer, { index }, cursor) =>
-      openDiffusionStage({
+    async openStage(trainer, { index }, cursor) {
+      opened = await openDiffusionStage({
         ...{ config, objective, workplace, trainer, index, cursor },
         objects: false,
         rowsOf: async ({ pictures, texts }, update) => {
@@ -79,8 +82,10 @@ export async function openLora(config: Config, workplace: Workplace): Promise<Le
           return withPrior(samples, { width, height }, update);
         },
         graphOf: (shape) => runPasses(diffusionGraph(model.unet.config, shape, objective.profile), [pass]),
-      }),
-    measure: async () => undefined,
+      });
+      return opened;
+    },
+    measure: async () => opened?.measure(),
     async export(_, averaged, target) {
       const layers = changes.map(({ target: weight, down, up }: LowRankChange) => ({
         module: moduleOf(weight),

@@ -3,12 +3,12 @@ import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { KandinskyError } from "../base/mod.ts";
 import type { Skipped } from "../data/mod.ts";
+import { saveText } from "../image/mod.ts";
 import { keyOf } from "../random/mod.ts";
 import { startEngine } from "../runtime/mod.ts";
 import { decaysMatrices, openTrainer, type Trainer } from "../train/mod.ts";
 import { type FoundCheckpoint, hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.node.ts";
 import { essentials, type RunConfig, type Stage } from "./config.ts";
-import { replaceFile } from "./export.node.ts";
 import { prepareLearner } from "./kinds.node.ts";
 import type { Learner, OpenStage } from "./learner.ts";
 import { appendRecord, cutRecords, readRecords, type StepRecord } from "./log.node.ts";
@@ -105,8 +105,9 @@ export async function* runTraining(config: RunConfig, options: RunOptions): Asyn
       cursor = after;
       update += 1;
       sum = { loss: sum.loss + step.loss, count: sum.count + 1 };
-      const isSavedAnyway = update === updates || isDue(config, update, checkpoints.every);
-      const measured = isSavedAnyway ? await learner.measure(trainer, place) : undefined;
+      const isEnd = update === updates;
+      const isKept = isEnd || isDue(config, update, checkpoints.every);
+      const measured = isKept ? await learner.measure(trainer, place) : undefined;
       const seconds = (now - began) / 1000;
       const record: StepRecord = {
         update,
@@ -122,15 +123,16 @@ export async function* runTraining(config: RunConfig, options: RunOptions): Asyn
       await appendRecord(folder, record);
       yield* pending.splice(0);
       yield { type: "step", record, updates, secondsLeft: ((updates - update) * seconds) / (update - first) };
-      const isLast = update === updates || signal?.aborted === true;
-      if (isLast || isSavedAnyway) {
+      const isStopped = signal?.aborted === true;
+      if (isKept || isStopped) {
         const position = { update, cursor, loss: sum.loss / sum.count };
         sum = { loss: 0, count: 0 };
         const target = await saveCheckpoint(saved, await trainer.state(), position, checkpoints.keep);
         yield { type: "checkpoint", folder: target };
       }
       const sheets = "sheets" in config ? config.sheets : undefined;
-      if (isLast || (sheets !== undefined && isDue(config, update, sheets.every))) yield* drawn(run, update);
+      const isDrawn = sheets !== undefined && isDue(config, update, sheets.every);
+      if (isEnd || isStopped || isDrawn) yield* drawn(run, update);
     }
   } finally {
     await stage?.close();
@@ -170,9 +172,8 @@ async function* drawn(
   { config, folder, learner, trainer }: Running,
   update: number,
 ): AsyncGenerator<RunEvent> {
-  const { averages } = await trainer.state();
   const exported = join(folder, learner.exports);
-  await learner.export(trainer, averages[0]!, exported);
+  await learner.export(trainer, await trainer.averaged(0), exported);
   yield { type: "exported", folder: exported };
   const place = placeOf(config.stages, update) ?? placeOf(config.stages, update - 1)!;
   const file = join(folder, "sheets", `update-${String(update).padStart(9, "0")}.png`);
@@ -187,5 +188,5 @@ async function* drawn(
     updates: totalUpdates(config.stages),
     sheets: sheets.map((name) => ({ file: `sheets/${name}`, update: Number(name.match(/\d+/)![0]) })),
   });
-  await replaceFile(join(folder, "index.html"), page);
+  await saveText(join(folder, "index.html"), page);
 }

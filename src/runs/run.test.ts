@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -6,7 +7,7 @@ import { openPart, readTensorAsFloat32 } from "../checkpoint/mod.ts";
 import { classifierParameters, parseClassifierConfig } from "../models/mod.ts";
 import { Kandinsky3, openModel } from "../pipelines/mod.ts";
 import { ALL_LANGUAGES, readSubjects } from "../scenes/mod.ts";
-import { readRecords } from "./log.node.ts";
+import { appendRecord, readRecords } from "./log.node.ts";
 import { type RunConfig, type RunEvent, runTraining } from "./mod.ts";
 import {
   tinyAutoencoderRun,
@@ -74,7 +75,13 @@ test(
   async () => {
     const sheets = { every: 100, prompts: ["a cat", "собака"], steps: 1 };
     const folder = join(root, "drawn");
-    const events = await runAll(tinyRun(root, { sheets }), folder, false);
+    const data = { kind: "files", paths: [join(root, "pictures")], apart: 0.2 };
+    const events = await runAll(tinyRun(root, { sheets, data }), folder, false);
+    const measured = (await readRecords(folder)).flatMap(({ measured: one }) =>
+      one === undefined ? [] : [one],
+    );
+    expect(measured.length).toBeGreaterThan(1);
+    for (const one of measured) expect(one["loss"]).toBeGreaterThan(0);
     expect(events.filter(({ type }) => type === "sheet").length).toBe(2);
     expect((await readRecords(folder)).map(({ update }) => update)).toEqual([1, 2, 3, 4, 5, 6]);
     const page = await readFile(join(folder, "index.html"), "utf8");
@@ -180,3 +187,24 @@ test(
     );
   },
 );
+
+test("runTraining refuses a size that the model cannot draw, before the first update", async () => {
+  const stages = [
+    { name: "odd", sizes: [{ width: 72, height: 64 }], batch: 2, samples: 4, learningRate: 1e-3 },
+  ];
+  const run = runAll(tinyRun(root, { stages }), join(root, "odd"), false);
+  await expect(run).rejects.toThrow(/no such bucket.*72x64.*multiples/s);
+});
+
+test("appendRecord tells of a full disk and what to do", async () => {
+  const folder = join(root, "full");
+  await mkdir(folder);
+  // Writing there fails as on a full disk; only Linux has it.
+  if (!existsSync("/dev/full")) return;
+  await symlink("/dev/full", join(folder, "log.jsonl"));
+  const [record] = await readRecords(join(root, "whole"));
+  await expect(appendRecord(folder, record!)).rejects.toMatchObject({
+    code: "disk_full",
+    parts: { seen: "ENOSPC", hint: expect.stringContaining("--resume") },
+  });
+});

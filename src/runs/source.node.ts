@@ -1,8 +1,11 @@
+import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { z } from "zod";
+import { KandinskyError } from "../base/mod.ts";
 import {
   type Cursor,
   EVEN_WEIGHTS,
+  type KnownSample,
   openDataset,
   openStream,
   type Skipped,
@@ -51,6 +54,8 @@ export interface SourceRequest {
   readonly cache: string;
   /** Whether batches say what their pictures show. */
   readonly objects: boolean;
+  /** Whether samples that are kept from training are wanted; scenes are others with every key. */
+  readonly apart?: boolean;
   readonly onSkipped: (skipped: readonly Skipped[]) => void;
   readonly onPrepare: (what: string) => void;
 }
@@ -121,14 +126,15 @@ const STREAM = 0;
 
 async function openFiles(data: DataOf<"files">, request: SourceRequest): Promise<Source> {
   const { stage, key, cursor, cache, onSkipped, onPrepare } = request;
-  const dataset = await openDataset({
+  const whole = await openDataset({
     sources: data.paths,
     cache,
     captions: data.captions,
     workers: WORKERS,
     onProgress: (done, total) => onPrepare(`${done} / ${total}`),
   });
-  if (dataset.skipped.length > 0) onSkipped(dataset.skipped);
+  if (whole.skipped.length > 0) onSkipped(whole.skipped);
+  const dataset = { ...whole, samples: partOf(whole.samples, data.apart, request.apart === true) };
   const stream = await openStream({
     dataset,
     buckets: stage.sizes,
@@ -156,4 +162,25 @@ async function openFiles(data: DataOf<"files">, request: SourceRequest): Promise
       };
     },
   };
+}
+
+/** Samples kept apart, or those that are left for training: by a hash of their keys, whatever their order. */
+function partOf(samples: readonly KnownSample[], share: number, isApart: boolean): readonly KnownSample[] {
+  if (share === 0) return samples;
+  const hashOf = ({ key }: KnownSample) => createHash("sha256").update(key).digest("hex");
+  const hashed = samples.map((sample) => ({ sample, hash: hashOf(sample) }));
+  const count = Math.max(1, Math.round(share * samples.length));
+  const apart = new Set(
+    hashed
+      .sort((a, b) => (a.hash < b.hash ? -1 : 1))
+      .slice(0, count)
+      .map(({ sample }) => sample),
+  );
+  const part = samples.filter((sample) => apart.has(sample) === isApart);
+  if (part.length > 0) return part;
+  throw new KandinskyError("input_missing", {
+    what: "no picture is left for training",
+    seen: `${samples.length} in all, ${count} kept apart`,
+    hint: "add pictures, or keep none apart",
+  });
 }

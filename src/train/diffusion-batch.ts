@@ -45,12 +45,17 @@ export interface DiffusionBatch {
 
 /**
  * Draws timesteps, noise and dropped texts of a batch from a key, the same for the same key. Row k gets noise
- * of its own key, so that a batch in parts is the batch as a whole.
+ * of its own key, so that a batch in parts is the batch as a whole. Timesteps that are given are not drawn.
  */
-export function diffusionBatch(samples: DiffusionSamples, objective: Objective, key: Key): DiffusionBatch {
+export function diffusionBatch(
+  samples: DiffusionSamples,
+  objective: Objective,
+  key: Key,
+  given?: readonly number[],
+): DiffusionBatch {
   const { latents, hidden, tokens, extra } = samples;
   const [batch, ...shape] = latents.shape as [number, ...number[]];
-  const times = stratifiedTimes(foldIn(key, TIMES), batch, objective.schedule.alphasCumprod.length);
+  const times = given ?? stratifiedTimes(foldIn(key, TIMES), batch, objective.schedule.alphasCumprod.length);
   const draws = drawsOf(foldIn(key, DROPS));
   const dropped = tokens.map(() => draws.chance(objective.dropout));
   const rows = times.map((time, b) => {

@@ -93,6 +93,8 @@ export interface Trainer {
    * grows: for a parameter whose scale the graph's norms take out again.
    */
   rescale(name: string, factor: number): Promise<void>;
+  /** The average of that number of the trained parameters, by name. */
+  averaged(average: number): Promise<ReadonlyMap<string, Tensor>>;
   /** All that changes, as it is now, without frozen parameters: what a checkpoint stores. */
   state(): Promise<Required<TrainingState>>;
 }
@@ -180,6 +182,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
         );
       }
     },
+    averaged: (average) => readAll(engine, buffers.roles.get(`average/${average}`)!),
     async state() {
       const read = (held: HeldByName) => readAll(engine, held);
       return {

@@ -5,17 +5,23 @@ import { KandinskyError } from "../../../src/base/mod.ts";
 import {
   type EvaluationEvent,
   evaluateModel,
+  JUDGE_FOLDER,
   modelSubjects,
+  openClassifier,
   type Rate,
   type Report,
+  type Retrieval,
+  type Summary,
   spreadOver,
 } from "../../../src/evaluation/mod.ts";
 import { Kandinsky3 } from "../../../src/pipelines/mod.ts";
+import { startEngine } from "../../../src/runtime/mod.ts";
 import {
   ALL_LANGUAGES,
   type Language,
   type Masters,
   openMasters,
+  readSeedCodes,
   readSubjects,
   SCENES_CACHE,
   type Subject,
@@ -57,8 +63,10 @@ export async function runEvaluate(context: Context, command: Command): Promise<n
   try {
     const codes = [...new Set([...ours, ...subjects].map(({ code }) => code))];
     const masters = await mastersOf(context, progress, codes, subjects);
+    await using engine = await startEngine({ device: "cpu", ...(threads === undefined ? {} : { threads }) });
+    const classifier = await openClassifier(JUDGE_FOLDER, engine);
     const events = evaluateModel({
-      ...{ model, masters, codes },
+      ...{ model, masters, codes, classifier, seedCodes: await readSeedCodes() },
       questions: {
         subjects,
         alone: options.count === undefined ? subjects : spreadOver(subjects, options.count),
@@ -154,24 +162,35 @@ function tell(context: Context, progress: Progress, event: EvaluationEvent, json
   }
 }
 
-function reportLines({ text: { evaluate: t }, language }: Context, { rates, nearest }: Report): string[] {
+function reportLines({ text: { evaluate: t }, language }: Context, report: Report): string[] {
+  const { rates, nearest, judge, grids } = report;
   const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
   const cell = ({ share, low, high, count }: Rate) =>
     count === 0
       ? ""
       : `${percent.format(share)} (${(100 * low).toFixed(0)}-${(100 * high).toFixed(0)}, ${count})`;
+  const found = ({ first, five, firstOfOwn, fiveOfOwn, firstOfSeed }: Retrieval) =>
+    [first, five, firstOfOwn, fiveOfOwn, firstOfSeed].map(cell);
+  const names = (row: Summary) => [t.groups[row.group], row.language === "all" ? t.all : row.language];
   const rows = rates.map((row) => {
     const other = [row.count, row.relation, row.grid].find((rate) => rate.count > 0);
-    return [
-      t.groups[row.group],
-      row.language === "all" ? t.all : row.language,
-      ...[row.first, row.five, row.firstOfOwn, row.fiveOfOwn, row.background].map(cell),
-      other === undefined ? "" : cell(other),
-    ];
+    const others = [row.background, ...(other === undefined ? [] : [other])].map(cell);
+    return [...names(row), ...found(row.features), ...others, ...(other === undefined ? [""] : [])];
   });
+  const byColour = rates
+    .filter(({ colours }) => colours.first.count > 0)
+    .map((row) => [...names(row), ...found(row.colours)]);
   const middle = (values: readonly number[]) => (values[(values.length - 1) / 2] ?? 0).toFixed(3);
+  const own = Object.entries(judge.measured).map(([name, share]) => `${name} ${percent.format(share)}`);
   return [
     ...formatTable([t.columns, ...rows], []),
+    t.byColour,
+    ...formatTable([t.columns.slice(0, COLOUR_COLUMNS), ...byColour], []),
+    t.judge(cell(judge.drawings.features.first), cell(judge.others.features.first), own.join(", ")),
+    ...(grids === undefined ? [] : [t.grids(grids)]),
     t.nearest(middle(nearest.pictures), middle(nearest.fresh)),
   ];
 }
+
+/** Names, and what of single subjects is found. */
+const COLOUR_COLUMNS = 7;

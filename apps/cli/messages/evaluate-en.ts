@@ -1,3 +1,5 @@
+import type { GridMedians } from "../../../src/evaluation/mod.ts";
+
 /** Texts of `kandinsky evaluate`. */
 export const evaluateEn = {
   usage: "MODEL [options]",
@@ -26,7 +28,15 @@ export const evaluateEn = {
     "held-out background": "held-out background",
     "held-out pair": "held-out pair",
   },
-  columns: ["asked for", "language", "first", "in 5", "first of list", "in 5 of list", "background", "other"],
+  columns: [
+    ...["asked for", "language", "first", "in 5", "first of list", "in 5 of list", "first of 48"],
+    ...["background", "other"],
+  ] as readonly string[],
+  byColour: "the same by 16x16 colour distance:",
+  judge: (drawings: string, others: string, own: string) =>
+    `the judge: fresh drawings first of 100 ${drawings}, as another subject ${others}; on its own pictures apart: ${own}`,
+  grids: (medians: GridMedians) =>
+    `grids, medians: period off by ${(100 * medians.periodError).toFixed(1)} %, centres by ${(100 * medians.residual).toFixed(1)} %, tilt ${medians.tilt.toFixed(1)} degrees`,
   all: "all",
   page: (file: string) => `figures and pictures: ${file}`,
   nearest: (pictures: string, fresh: string) =>

@@ -28,7 +28,15 @@ export const evaluateRu: Messages["evaluate"] = {
     "held-out background": "не показанный фон",
     "held-out pair": "не показанная пара",
   },
-  columns: ["что просили", "язык", "первый", "в 5", "первый в списке", "в 5 в списке", "фон", "прочее"],
+  columns: [
+    ...["что просили", "язык", "первый", "в 5", "первый в списке", "в 5 в списке", "первый из 48"],
+    ...["фон", "прочее"],
+  ],
+  byColour: "то же по цветовому расстоянию 16x16:",
+  judge: (drawings, others, own) =>
+    `судья: новые рисунки первые из 100 ${drawings}, как другой предмет ${others}; на его картинах не из обучения: ${own}`,
+  grids: (medians) =>
+    `сетки, медианы: период неточен на ${(100 * medians.periodError).toFixed(1)} %, середины на ${(100 * medians.residual).toFixed(1)} %, наклон ${medians.tilt.toFixed(1)} градуса`,
   all: "все",
   page: (file) => `цифры и картины: ${file}`,
   nearest: (pictures, fresh) =>

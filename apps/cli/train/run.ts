@@ -8,6 +8,7 @@ import {
   type RunConfig,
   type RunEvent,
   runTraining,
+  type Stage,
   sizesOf,
   smokeOf,
   updatesOf,
@@ -31,7 +32,7 @@ export async function runTrain(context: Context, command: Command): Promise<numb
   const file = command.args[0]!;
   const config = await loadRun(file);
   if (options.dry) {
-    printPlan(context, config);
+    for (const stage of config.stages) print(context, stageLine(context, stage));
     return 0;
   }
   if (!options.smoke) {
@@ -46,22 +47,12 @@ export async function runTrain(context: Context, command: Command): Promise<numb
   }
 }
 
-function printPlan(context: Context, { stages }: RunConfig): void {
-  const { text, language } = context;
+/** A stage in one line. */
+function stageLine({ text, language }: Context, stage: Stage): string {
+  const { name, samples, batch, learningRate } = stage;
   const count = (value: number) => formatCount(value, language);
-  for (const stage of stages) {
-    print(
-      context,
-      text.train.stage(
-        stage.name,
-        sizesOf(stage),
-        count(stage.samples),
-        count(stage.batch),
-        count(updatesOf(stage)),
-        `${stage.learningRate}`,
-      ),
-    );
-  }
+  const numbers = [samples, batch, updatesOf(stage)].map(count) as [string, string, string];
+  return text.train.stage(name, sizesOf(stage), ...numbers, `${learningRate}`);
 }
 
 async function follow(
@@ -136,20 +127,7 @@ const TELL: Tell = {
     for (const { key, reason, detail } of skipped.slice(0, NAMED))
       progress.say(`  ${key}: ${reason}, ${detail}`);
   },
-  stage: ({ stage }, { context, progress }) => {
-    const { name, samples, batch, learningRate } = stage;
-    const count = (value: number) => formatCount(value, context.language);
-    progress.say(
-      context.text.train.stage(
-        name,
-        sizesOf(stage),
-        count(samples),
-        count(batch),
-        count(Math.ceil(samples / batch)),
-        `${learningRate}`,
-      ),
-    );
-  },
+  stage: ({ stage }, { context, progress }) => progress.say(stageLine(context, stage)),
   step: ({ record, updates, secondsLeft }, { context, progress }) => {
     const { update, loss, gradientNorm, samplesPerSecond, waiting, stage } = record;
     progress.update({
