@@ -23,7 +23,7 @@ export default defineRun({
       name: "64",
       sizes: [{ width: 64, height: 64 }],
       batch: 8,
-      samples: 4000,
+      samples: 480,
       learningRate: 1e-3,
       warmUp: 160,
     },
@@ -33,10 +33,10 @@ export default defineRun({
     prompts: ["panda, noto style", "fox, noto style", "cat, noto style", "red apple, noto style"],
     samples: 32,
   },
-  halfLives: [400],
-  checkpoints: { every: 1000, keep: 1 },
+  halfLives: [50],
+  checkpoints: { every: 240, keep: 1 },
   sheets: {
-    every: 1000,
+    every: 240,
     prompts: ["raccoon, noto style", "raccoon on a pink background, noto style", "fox, noto style"],
   },
 });

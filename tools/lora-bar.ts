@@ -38,7 +38,7 @@ import {
 const USAGE = `usage: node dist/tools/lora-bar.js MODEL [options]
   --subject CODE    one of the subjects kept from training (1F99D, a raccoon)
   --out DIR         pictures, run and reports (runs/lora-bar); what is there is gone on from
-  --samples N       pictures that training sees (4000)
+  --samples N       pictures that training sees (480)
   --prior N         pictures of what the model knows that keep it in mind; 0 for none (96)
   --seeds N         pictures of the subject that are judged (20)
   --count N         other subjects that are judged, three pictures each; all of the list by default
@@ -48,7 +48,7 @@ const USAGE = `usage: node dist/tools/lora-bar.js MODEL [options]
 const OPTIONS = {
   subject: { type: "string", default: "1F99D" },
   out: { type: "string", default: "runs/lora-bar" },
-  samples: { type: "string", default: "4000" },
+  samples: { type: "string", default: "480" },
   prior: { type: "string", default: "96" },
   seeds: { type: "string", default: "20" },
   count: { type: "string" },
