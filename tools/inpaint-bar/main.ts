@@ -68,7 +68,10 @@ interface Row {
 
 type Judge = (picture: Picture, index: number) => Filled;
 
-/** Fills all holes with the defaults of `kandinsky inpaint`, picture k with the seed k. */
+/**
+ * Fills all holes with the defaults of `kandinsky inpaint`, picture k with the seed k. What was in them is taken out
+ * beforehand: blending would see something of it in the latents around the hole.
+ */
 async function fill(folder: string, pictures: readonly HeldOut[], judge: Judge) {
   await using model = await Kandinsky3.load({
     model: folder,
@@ -77,7 +80,7 @@ async function fill(folder: string, pictures: readonly HeldOut[], judge: Judge) 
   const filled: Filled[] = [];
   for (const [seed, { picture, hole, prompt }] of pictures.entries()) {
     const files = new Map([
-      ["picture.png", await encodePixels(picture, "png")],
+      ["picture.png", await encodePixels(meanFill(picture, hole), "png")],
       ["hole.png", await encodePixels(pictureOf(hole), "png")],
     ]);
     const request = {
