@@ -80,6 +80,7 @@ export {
 } from "./pipelines/mod.ts";
 export { foldIn, type Key, keyOf } from "./random/mod.ts";
 export type { Device } from "./runtime/mod.ts";
+export { modelPath } from "./store/mod.ts";
 export {
   type FilmFormat,
   type FilmFrame,

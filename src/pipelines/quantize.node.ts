@@ -78,15 +78,21 @@ export function quantizable(model: OpenedModel, name: WeightPartName): LayerWeig
   );
 }
 
-/** Every weight of a part that can be rounded, at one precision; tables with 8 bits at least. */
+/**
+ * Every weight of a part that can be rounded, at one precision; tables with 8 bits at least, and the MoVQ too: nothing
+ * after it corrects its errors.
+ */
 export function uniformPlan(
   model: OpenedModel,
   name: WeightPartName,
   precision: WeightPrecision,
 ): PrecisionPlan {
-  const ofTables = precision === "int4" ? "int8" : precision;
+  const finer = precision === "int4" ? "int8" : precision;
   return new Map(
-    quantizable(model, name).map((weight) => [weight.name, weight.isTable ? ofTables : precision]),
+    quantizable(model, name).map((weight) => [
+      weight.name,
+      weight.isTable || name === "movq" ? finer : precision,
+    ]),
   );
 }
 

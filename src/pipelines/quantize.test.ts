@@ -72,7 +72,7 @@ test.each(["int8", "int4"] as const)(
         rounded++;
         const { order, isTable } = weight;
         const grid = gridOf(order, entry.shape);
-        const scheme = SCHEMES[isTable ? "int8" : precision];
+        const scheme = SCHEMES[isTable || name === "movq" ? "int8" : precision];
         const codes = quantize(toRows(order, original), grid, scheme);
         expect(stored, key).toEqual(fromRows(order, entry.shape, dequantize(codes, grid, scheme)));
       }

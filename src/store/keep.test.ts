@@ -17,7 +17,7 @@ import { openModelFolder } from "../checkpoint/mod.ts";
 import { addLocal, addPlanned, planAdd } from "./add.node.ts";
 import { PARTIAL_ENDING } from "./cache.node.ts";
 import { collectGarbage, findGarbage, planRemoval, removeModel } from "./clean.node.ts";
-import { findModel, listModels, requireModel, resolveModel } from "./models.node.ts";
+import { findModel, listModels, modelPath, requireModel, resolveModel } from "./models.node.ts";
 import { changeRegistry } from "./registry.node.ts";
 import {
   COMMIT,
@@ -29,7 +29,7 @@ import {
   temporaryFolder,
 } from "./test-support.ts";
 import { repairModel, verifyModel } from "./verify.node.ts";
-import type { Store } from "./world.node.ts";
+import { openStore, type Store } from "./world.node.ts";
 
 const UNET = "unet/diffusion_pytorch_model.fp16.safetensors";
 const add = async (store: Store, request = {}) =>
@@ -90,6 +90,16 @@ test("verifyModel and repairModel complete what another program fetched only in 
   const whole = await repairModel(store, model!, (await verifyModel(store, model!)).damages);
   expect(whole.state).toBe("ready");
   expect(hub.sent() - before).toBeLessThan(1000);
+});
+
+test("modelPath takes paths that are there, and names of the environment's store", async () => {
+  const folder = await temporaryFolder();
+  const env = { KANDINSKY_HOME: join(folder, "data"), HF_HOME: join(folder, "hf") };
+  const tiny = await copyTiny(folder);
+  await addLocal(await openStore(env), tiny, "mine");
+  expect(await modelPath("mine", env)).toBe(tiny);
+  expect(await modelPath(tiny, env)).toBe(tiny);
+  expect((await errorOf(() => modelPath("unknown", env))).code).toBe("model_missing");
 });
 
 test("resolveModel knows models by full name, last word and given name, and leaves paths alone", async () => {

@@ -13,6 +13,7 @@ export {
   findModel,
   type HubPlace,
   listModels,
+  modelPath,
   requireModel,
   resolveModel,
   type StoredModel,

@@ -6,7 +6,7 @@ import { cachedRepository, listSnapshot, listSnapshots, readRef, snapshotPath } 
 import { type Licence, licenceOfCard, UNSTATED } from "./licence.ts";
 import { isRepository, type RemoteFile, repositoryOf } from "./names.ts";
 import { type ModelEntry, readRegistry } from "./registry.node.ts";
-import type { Store } from "./world.node.ts";
+import { openStore, type Store } from "./world.node.ts";
 
 /** A model that the store knows: one that was added, or one that another program put into the hub cache. */
 export interface StoredModel {
@@ -108,6 +108,19 @@ export async function resolveModel(store: Store, word: string): Promise<string> 
       ? `go on with \`kandinsky models add ${model.hub.repository}\``
       : `put it back, or forget it with \`kandinsky models remove ${model.name}\``,
   });
+}
+
+/**
+ * The path that a word means to a user: one that is there, or that of a stored model of this name. `env` says where the
+ * store is, as `openStore` reads it. Throws as `openStore` and `resolveModel` do.
+ */
+export async function modelPath(
+  word: string,
+  env: Parameters<typeof openStore>[0],
+  world: Parameters<typeof openStore>[1] = {},
+): Promise<string> {
+  if ((await stat(word).catch(() => undefined)) !== undefined) return word;
+  return resolveModel(await openStore(env, world), word);
 }
 
 async function describeEntry(store: Store, entry: ModelEntry): Promise<StoredModel> {

@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 
@@ -21,7 +20,6 @@ export async function resolveNames(context: Context, command: Command): Promise<
 
 /** The path that a word of the command line means: a path that is there, or the name of a stored model. */
 export async function pathOf({ env, signal }: Context, word: string): Promise<string> {
-  if ((await stat(word).catch(() => undefined)) !== undefined) return word;
-  const { openStore, resolveModel } = await import("../../../src/store/mod.ts");
-  return resolveModel(await openStore(env, { signal }), word);
+  const { modelPath } = await import("../../../src/store/mod.ts");
+  return modelPath(word, env, { signal });
 }
