@@ -34,7 +34,7 @@ interface Bar {
   readonly plan: (model: OpenedModel, size: number) => Promise<ReadonlyMap<WeightPartName, PrecisionPlan>>;
 }
 
-const PARTS = ["text_encoder", "unet"] as const;
+const PARTS = ["text_encoder", "unet", "movq"] as const;
 const CALIBRATION_PROMPTS = ["two red apples on a white plate", "кот сидит на розовом фоне"];
 const STEPS = 25;
 
