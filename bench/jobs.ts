@@ -1,4 +1,4 @@
-import type { GradientSize } from "../src/mpi/mod.ts";
+import type { GradientSize } from "./scaling/buckets.ts";
 
 /** What one process is asked to measure; the same words go to ours and to `peer.py`. */
 

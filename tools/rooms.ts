@@ -47,6 +47,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "src/films": ["pipelines", "motion", "depth", "video", "image"],
   "src/runs": [
     "train",
+    "mpi",
     "adapters",
     "data",
     "scenes",

@@ -2,12 +2,13 @@ import { fileURLToPath } from "node:url";
 import { product } from "../../src/base/mod.ts";
 import { graphFlops } from "../../src/graph/mod.ts";
 import { KANDINSKY3_UNET, unetGraph, unetParameters } from "../../src/models/mod.ts";
-import { type GradientSize, planBuckets } from "../../src/mpi/mod.ts";
 import { EMBEDDED_MODEL } from "../../src/pipelines/mod.ts";
+import { PIECES } from "../../src/train/mod.ts";
 import type { Context } from "../compare.ts";
 import type { StepResult } from "../jobs.ts";
 import { median } from "../measure.ts";
 import { run, visitOurs } from "../processes.ts";
+import { type GradientSize, planBuckets } from "./buckets.ts";
 import {
   allreduceSeconds,
   fitLink,
@@ -61,8 +62,11 @@ export interface Scaling {
 
 export const NODES = [1, 2, 4, 8, 16, 32, 64, 100, 256, 416] as const;
 
-/** Of the buckets in which gradients are exchanged. */
-const BUCKET_BYTES = 8e6;
+/** Of the buckets in which gradients are exchanged: as many as the trainer's pieces. */
+function bucketBytesOf(gradients: readonly GradientSize[]): number {
+  return bytesOf(gradients) / PIECES;
+}
+
 const RANKS = fileURLToPath(new URL("./ranks.js", import.meta.url));
 
 /**
@@ -94,13 +98,14 @@ export async function scaling(context: Context): Promise<Scaling> {
   const { gradients, ...step } = measured!;
   const seconds = median(step.seconds);
   const deviation = deviationOf(step.seconds);
+  const bucketBytes = bucketBytesOf(gradients);
   const found = {
     step: { ...step, gradientBytes: bytesOf(gradients), deviation },
-    bucketBytes: BUCKET_BYTES,
+    bucketBytes,
   };
   tell("scaling: two processes");
   const ranks = await askRanks(
-    { bytes: scale.sums.bytes, repeats: scale.sums.repeats, step: NAP, gradients, bucketBytes: BUCKET_BYTES },
+    { bytes: scale.sums.bytes, repeats: scale.sums.repeats, step: NAP, gradients, bucketBytes },
     signal,
   );
   if ("absent" in ranks) return { ...found, ...ranks, expected: [] };
@@ -124,7 +129,7 @@ export async function scaling(context: Context): Promise<Scaling> {
       ...ranks,
       link,
       worstMisfit: Math.max(...misfits),
-      expectedStepSeconds: stepSeconds(NAP, planBuckets(gradients, BUCKET_BYTES), link, 2, true),
+      expectedStepSeconds: stepSeconds(NAP, planBuckets(gradients, bucketBytes), link, 2, true),
     },
     expected: workloads.flatMap((workload) =>
       Object.entries(WIRES).map(([name, wire]) => ({
@@ -153,7 +158,7 @@ function expect(
   deviation: number,
 ): Expected[] {
   const alone = { forward: seconds * FORWARD_SHARE, backward: seconds * (1 - FORWARD_SHARE), update: 0 };
-  const buckets = planBuckets(gradients, BUCKET_BYTES);
+  const buckets = planBuckets(gradients, bucketBytesOf(gradients));
   return NODES.map((nodes) => {
     const step = slowed(alone, nodes, deviation);
     const overlapped = stepSeconds(step, buckets, link, nodes, true);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { planBuckets } from "../../src/mpi/mod.ts";
+import { planBuckets } from "./buckets.ts";
 import { allreduceSeconds, fitLink, type Link, slowed, slowestOf, stepSeconds } from "./model.ts";
 
 const LINK: Link = { alpha: 20e-6, beta: 1e-9 };

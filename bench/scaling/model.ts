@@ -1,4 +1,4 @@
-import type { Bucket } from "../../src/mpi/mod.ts";
+import type { Bucket } from "./buckets.ts";
 
 /** What carries messages between two nodes. */
 export interface Link {

@@ -4,8 +4,10 @@
  * the process of rank 0 prints what it found.
  */
 import { setTimeout } from "node:timers/promises";
-import { type GradientSize, gradientExchange, openMpi, planBuckets } from "../../src/mpi/mod.ts";
+import { openMpi } from "../../src/mpi/mod.ts";
 import { median, repeated, timed } from "../measure.ts";
+import { type GradientSize, planBuckets } from "./buckets.ts";
+import { gradientExchange } from "./exchange.ts";
 import type { Sample, Step } from "./model.ts";
 
 /** What the processes are asked for. */

@@ -5,8 +5,12 @@ export type Handle = bigint | number;
 export interface Flavour {
   /** File names to try, by Node's name of the system. */
   readonly files: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>>;
-  /** Variables in which its launcher tells how many processes it started. */
+  /** Variable in which its launcher tells how many processes it started. */
   readonly sizeVariable: string;
+  /** Which of them this is. */
+  readonly rankVariable: string;
+  /** How many of them are on this machine. */
+  readonly localSizeVariable: string;
   /** Type of handles in a C prototype. */
   readonly handleType: "void *" | "int";
   /** The value of `MPI_IN_PLACE`. */
@@ -33,6 +37,8 @@ export const FLAVOURS: Readonly<Record<"Open MPI" | "MPICH", Flavour>> = {
       darwin: ["libmpi.40.dylib", "/opt/homebrew/lib/libmpi.40.dylib", "/usr/local/lib/libmpi.40.dylib"],
     },
     sizeVariable: "OMPI_COMM_WORLD_SIZE",
+    rankVariable: "OMPI_COMM_WORLD_RANK",
+    localSizeVariable: "OMPI_COMM_WORLD_LOCAL_SIZE",
     handleType: "void *",
     inPlace: 1n,
     handles: (address) => ({
@@ -48,6 +54,8 @@ export const FLAVOURS: Readonly<Record<"Open MPI" | "MPICH", Flavour>> = {
       darwin: ["libmpi.12.dylib", "/opt/homebrew/lib/libmpi.12.dylib", "/usr/local/lib/libmpi.12.dylib"],
     },
     sizeVariable: "PMI_SIZE",
+    rankVariable: "PMI_RANK",
+    localSizeVariable: "MPI_LOCALNRANKS",
     handleType: "int",
     inPlace: -1n,
     handles: () => ({ world: 0x44000000, float: 0x4c00040a, byte: 0x4c00010d, sum: 0x58000003 }),

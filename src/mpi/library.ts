@@ -31,6 +31,26 @@ export function findLibrary<L>(
   });
 }
 
+/** What the launcher says of a process before the library is loaded. */
+export interface Launched {
+  /** Which of the processes this is, from 0. */
+  readonly rank: number;
+  readonly size: number;
+  /** How many of them share this machine. */
+  readonly localSize: number;
+}
+
+/** What the launcher says in the environment; undefined where this process was started alone. */
+export function launchedBy(env: Environment): Launched | undefined {
+  for (const { sizeVariable, rankVariable, localSizeVariable } of Object.values(FLAVOURS)) {
+    const [size, rank, localSize] = [sizeVariable, rankVariable, localSizeVariable].map((name) =>
+      Number(env[name] ?? 1),
+    ) as [number, number, number];
+    if (env[sizeVariable] !== undefined && size > 1) return { rank, size, localSize };
+  }
+  return undefined;
+}
+
 /**
  * Throws `library_absent` where the launcher started another number of processes than the library knows: a library
  * of another MPI lets every process believe that it is alone.

@@ -110,17 +110,6 @@ describe.each(LAUNCHERS)("with $name", { timeout: 2 * MINUTE }, (launcher) => {
     expect(first!["ticks"]).toBeGreaterThan(20);
   });
 
-  test.each(launcher.sizes.slice(-2))(
-    "gradientExchange: %i processes that give tensors in different orders",
-    async (size) => {
-      const told = await toldBy(launcher, size, "exchange");
-      for (const { checksums, worst } of told) {
-        expect(checksums).toEqual(told[0]!["checksums"]);
-        expect(worst).toBeLessThan(size * 2 ** -24);
-      }
-    },
-  );
-
   test.each(["killed", "throws", "leaves", "aborts"])(
     "openMpi: when the last of three processes %s, the job ends with an error",
     async (scenario) => {

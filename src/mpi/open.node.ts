@@ -4,7 +4,7 @@ import { KandinskyError } from "../base/mod.ts";
 import { type Communicator, pieces } from "./communicator.ts";
 import { checkLauncher, findLibrary } from "./library.ts";
 
-type Koffi = typeof import("koffi");
+export type Koffi = typeof import("koffi");
 type Library = ReturnType<Koffi["load"]>;
 
 /** Calls of the library in progress may not meet, but come from other threads than the first. */
@@ -86,7 +86,8 @@ export async function openMpi(): Promise<Communicator> {
   };
 }
 
-async function loadKoffi(): Promise<Koffi> {
+/** The package that calls libraries. Throws `library_absent`. */
+export async function loadKoffi(): Promise<Koffi> {
   try {
     return (await import("koffi")).default as unknown as Koffi;
   } catch (cause) {

@@ -3,7 +3,7 @@
  * process prints one line of JSON.
  */
 import { setTimeout } from "node:timers/promises";
-import { type Communicator, gradientExchange, openMpi, planBuckets } from "./mod.ts";
+import { type Communicator, openMpi } from "./mod.ts";
 
 type Scenario = (world: Communicator) => Promise<Record<string, unknown>>;
 
@@ -69,29 +69,6 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     }
     await sum;
     return { ticks };
-  },
-
-  /** Two steps of an exchange, with tensors given in another order by each process. */
-  async exchange(world) {
-    const tensors = [10, 300, 4, 2000, 7].map((size, i) => ({ name: `t${i}`, size }));
-    const exchange = gradientExchange(world, planBuckets(tensors, 1300));
-    const checksums: number[] = [];
-    let worst = 0;
-    for (let step = 0; step < 2; step++) {
-      const order = world.rank % 2 === 0 ? tensors : [...tensors].reverse();
-      for (const { name, size } of order) exchange.add(name, valuesOf(world.rank + step, size));
-      const sums = await exchange.finish();
-      for (const { name, size } of tensors) {
-        const sum = sums.get(name)!;
-        checksums.push(checksum(sum));
-        const all = Array.from({ length: world.size }, (_, rank) => valuesOf(rank + step, size));
-        for (let i = 0; i < size; i++) {
-          const exact = all.reduce((total, one) => total + one[i]!, 0);
-          worst = Math.max(worst, Math.abs(sum[i]! - exact) / 1e4);
-        }
-      }
-    }
-    return { checksums, worst };
   },
 
   /** The last process is killed in the middle of the others' work. */

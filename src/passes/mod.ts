@@ -6,6 +6,7 @@ export { convolutionProducts } from "./convolution-products.ts";
 export { blockedLayout } from "./layout.ts";
 export { feedParameters } from "./parameters.ts";
 export { type Pass, runPasses } from "./pass.ts";
+export { carriedName, cutGraph } from "./pieces.ts";
 export { recompute } from "./recompute.ts";
 export {
   type RoundedGraph,

@@ -1,4 +1,4 @@
-import { checkBuckets } from "../data/mod.ts";
+import { checkBuckets, type Rank } from "../data/mod.ts";
 import { cropPicture, fitPreviewMatrix, type Picture, tensorFromPicture } from "../image/mod.ts";
 import { movqParameters } from "../models/mod.ts";
 import { PREVIEW_FILE } from "../pipelines/mod.ts";
@@ -10,7 +10,8 @@ import type { RunOf } from "./config.ts";
 import { exportModel } from "./export.node.ts";
 import { channelScales, foldLatents } from "./fold-latents.ts";
 import { initialWeights } from "./initial.ts";
-import { KEYS, type Learner, type OpenStage, type Workplace } from "./learner.ts";
+import { KEYS, type Learner, type OpenStage, type Workplace, wholeBatch } from "./learner.ts";
+import { ALONE, shareOf } from "./share.ts";
 import { openSource } from "./source.node.ts";
 
 type Config = RunOf<"autoencoder">;
@@ -35,10 +36,11 @@ export async function openAutoencoder(config: Config, workplace: Workplace): Pro
   const beginning = config.stages[0]!;
   const { width, height } = beginning.sizes[0]!;
   const count = beginning.batch;
-  const sourceOf = (stage: Config["stages"][number], at: Key, cursor: unknown, apart: boolean) =>
+  const sourceOf = (stage: Config["stages"][number], rank: Rank, at: Key, cursor: unknown, apart: boolean) =>
     openSource({
       data,
       stage,
+      rank,
       key: at,
       cursor,
       apart,
@@ -52,7 +54,7 @@ export async function openAutoencoder(config: Config, workplace: Workplace): Pro
   const picturesApart = async () => {
     if (apart !== undefined) return apart;
     const stage = { ...beginning, sizes: [{ width, height }] };
-    const source = await sourceOf(stage, foldIn(key, KEYS.apart), undefined, true);
+    const source = await sourceOf(stage, ALONE, foldIn(key, KEYS.apart), undefined, true);
     const batches: (readonly Picture[])[] = [];
     for (let i = 0; i < TIMES; i++) batches.push((await source.next()).pictures);
     await source.close();
@@ -85,22 +87,25 @@ export async function openAutoencoder(config: Config, workplace: Workplace): Pro
     firstWeights: async () => initialWeights("movq", movqParameters(movq), foldIn(key, KEYS.weights)),
     async openStage(trainer, { index }, cursor): Promise<OpenStage> {
       const stage = config.stages[index]!;
-      const rows = stage.batch / stage.parts;
+      const share = shareOf(config.kind, stage, workplace.rank);
+      const rows = share.rows / share.parts;
       const shape = { batch: rows, height: crop, width: crop };
       const program = await trainer.prepare(`autoencoder at ${crop}x${crop}`, autoencoderGraph(movq, shape));
-      const source = await sourceOf(stage, foldIn(foldIn(key, KEYS.data), index), cursor, false);
+      const at = foldIn(foldIn(key, KEYS.data), index);
+      const source = await sourceOf(stage, workplace.rank, at, cursor, false);
       return {
         async step(update, learningRate) {
           const { pictures, cursor: after } = await source.next();
           const at = foldIn(foldIn(key, KEYS.objective), update);
-          const parts = Array.from({ length: stage.parts }, (_, part) => {
+          const latent = [movq.vqEmbedDim, crop / cell, crop / cell];
+          const parts = Array.from({ length: share.parts }, (_, part) => {
             const own = pictures.slice(part * rows, (part + 1) * rows);
-            return feedsOf(own, crop, [movq.vqEmbedDim, crop / cell, crop / cell], foldIn(at, part));
+            return feedsOf(own, share.first + part * rows, { side: crop, latent, key: at });
           });
           const options = { learningRate, samples: stage.batch };
           const { loss, gradientNorm, results } = await trainer.step(program, parts, options);
           const [{ width: wide, height: high }] = pictures as readonly [Picture];
-          const figures = { "PSNR, dB": psnrOf(results) };
+          const figures = { "PSNR, dB": psnrOf(await wholeBatch(workplace, squaresOf(results))) };
           return { width: wide, height: high, loss, gradientNorm, figures, cursor: after };
         },
         waiting: () => source.waiting().share,
@@ -111,8 +116,8 @@ export async function openAutoencoder(config: Config, workplace: Workplace): Pro
       };
     },
     measure: async (trainer) => ({
-      "PSNR, dB": psnrOf(await examine(trainer, 0)),
-      "PSNR of codes, dB": psnrOf(await examine(trainer, 1)),
+      "PSNR, dB": psnrOf(squaresOf(await examine(trainer, 0))),
+      "PSNR of codes, dB": psnrOf(squaresOf(await examine(trainer, 1))),
     }),
     async export(trainer, averaged, target) {
       const latents = (await examine(trainer, 0)).map(({ latents: one }) => one as Tensor<"float32">);
@@ -137,19 +142,22 @@ export async function openAutoencoder(config: Config, workplace: Workplace): Pro
   };
 }
 
-/** A square of each picture, where the key says, with noise; one in four is decoded from codes. */
+/**
+ * A square of each picture, where the key of its row says, with noise; one in four is decoded from codes. `first` is the
+ * first picture's row in the whole batch.
+ */
 function feedsOf(
   pictures: readonly Picture[],
-  side: number,
-  latent: readonly number[],
-  key: Key,
+  first: number,
+  { side, latent, key }: { readonly side: number; readonly latent: readonly number[]; readonly key: Key },
 ): Record<string, Tensor> {
-  const draws = drawsOf(foldIn(key, SQUARES));
-  const images = pictures.map((picture) => {
+  const keys = pictures.map((_, i) => foldIn(key, first + i));
+  const images = pictures.map((picture, i) => {
+    const draws = drawsOf(foldIn(keys[i]!, SQUARES));
     const [left, top] = [draws.whole(0, picture.width - side), draws.whole(0, picture.height - side)];
     return tensorFromPicture(cropPicture(picture, { left, top, width: side, height: side }));
   });
-  const noise = normal(foldIn(key, NOISES), [pictures.length, ...latent]);
+  const noise = concatRows(keys.map((one) => normal(foldIn(one, NOISES), [1, ...latent])));
   return {
     image: concatRows(images),
     noise: float32(
@@ -158,7 +166,7 @@ function feedsOf(
     ),
     quantized: float32(
       [pictures.length, 1, 1, 1],
-      pictures.map((_, i) => (i % QUANTIZED === 0 ? 1 : 0)),
+      pictures.map((_, i) => ((first + i) % QUANTIZED === 0 ? 1 : 0)),
     ),
   };
 }
@@ -166,8 +174,11 @@ function feedsOf(
 const SQUARES = 0;
 const NOISES = 1;
 
-/** Of pictures in [-1,1]: the peak is 2. */
-function psnrOf(results: readonly Readonly<Record<string, Tensor>>[]): number {
-  const squares = results.flatMap((one) => Array.from(one["squares"]!.data as Float32Array));
+function squaresOf(results: readonly Readonly<Record<string, Tensor>>[]): number[] {
+  return results.flatMap((one) => Array.from(one["squares"]!.data as Float32Array));
+}
+
+/** Of mean squared differences of pictures in [-1,1]: the peak is 2. */
+function psnrOf(squares: readonly number[]): number {
   return 10 * Math.log10(4 / (squares.reduce((sum, x) => sum + x, 0) / squares.length));
 }

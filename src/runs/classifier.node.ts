@@ -25,7 +25,8 @@ import { exportNetwork } from "./export.node.ts";
 import { initialWeights } from "./initial.ts";
 import { type Bench, KEYS, type Learner, type OpenStage } from "./learner.ts";
 import type { Figures } from "./log.node.ts";
-import { ALONE, WORKERS } from "./source.node.ts";
+import { shareOf } from "./share.ts";
+import { WORKERS } from "./source.node.ts";
 
 type Config = RunOf<"classifier">;
 
@@ -45,7 +46,7 @@ const HUNDRED = 100;
  * colours that are off. Subjects that are kept from training are not shown to it either; it is measured on scenes
  * apart, and on finding those by the likeness of features.
  */
-export async function openClassifier(config: Config, { key, tell }: Bench): Promise<Learner> {
+export async function openClassifier(config: Config, { key, tell, rank, sum }: Bench): Promise<Learner> {
   const { data, styles, network } = config;
   const wanted = data.subjects === undefined ? undefined : new Set(data.subjects);
   const subjects = (await readSubjects()).filter(({ code }) => wanted?.has(code) ?? true);
@@ -134,11 +135,14 @@ export async function openClassifier(config: Config, { key, tell }: Bench): Prom
     firstWeights: async () =>
       initialWeights("classifier", classifierParameters(model), foldIn(key, KEYS.weights)),
     async openStage(trainer, { index }, cursor): Promise<OpenStage> {
-      const { batch, parts, sizes } = config.stages[index]!;
+      const stage = config.stages[index]!;
+      const { batch, parts, sizes } = stage;
+      const share = shareOf(config.kind, stage, rank);
+      const firstPart = (share.first * parts) / batch;
       const rows = batch / parts;
       const program = await trainer.prepare("classifier", classifierLossGraph(model, rows));
       const stream = await openSceneStream({
-        ...{ subjects, scenes, captions: NANO_CAPTIONS, folder, batch, rank: ALONE },
+        ...{ subjects, scenes, captions: NANO_CAPTIONS, folder, batch, rank },
         buckets: sizes,
         key: foldIn(foldIn(key, KEYS.data), index),
         first: z.int().min(0).default(0).parse(cursor),
@@ -151,11 +155,11 @@ export async function openClassifier(config: Config, { key, tell }: Bench): Prom
         async step(update, learningRate) {
           const { pictures, specs, bucket, next } = await stream.next();
           const at = foldIn(foldIn(key, KEYS.objective), update);
-          const feeds = Array.from({ length: parts }, (_, part) => {
+          const feeds = Array.from({ length: share.parts }, (_, part) => {
             const [from, to] = [part * rows, (part + 1) * rows];
             const image = meansTensor(pictures.slice(from, to), network.side);
             return {
-              image: wornImages(image, foldIn(at, part)),
+              image: wornImages(image, foldIn(at, firstPart + part)),
               classes: classesOf(specs.slice(from, to)),
             };
           });
@@ -164,8 +168,9 @@ export async function openClassifier(config: Config, { key, tell }: Bench): Prom
             samples: batch,
           });
           const guesses = results.flatMap(({ guess }) => Array.from(guess!.data as BigInt64Array, Number));
-          const right = classesOf(specs).data.filter((one, i) => guesses[i] === one).length;
-          return { ...bucket, loss, gradientNorm, figures: { right: right / batch }, cursor: next };
+          const own = classesOf(specs).data.filter((one, i) => guesses[i] === one).length;
+          const [right] = await sum([own]);
+          return { ...bucket, loss, gradientNorm, figures: { right: right! / batch }, cursor: next };
         },
         waiting: () => stream.waiting().share,
         async close() {

@@ -1,3 +1,4 @@
+import type { Rank } from "../data/mod.ts";
 import { scheduleOf } from "../diffusion/mod.ts";
 import type { Graph } from "../graph/mod.ts";
 import type { OpenedModel } from "../pipelines/mod.ts";
@@ -8,12 +9,14 @@ import {
   type DiffusionShape,
   diffusionBatch,
   type Objective,
+  type RowsOf,
   type Trainer,
   type TrainingProgram,
 } from "../train/mod.ts";
 import type { RunOf } from "./config.ts";
-import { KEYS, type OpenStage, type Workplace } from "./learner.ts";
+import { KEYS, type OpenStage, type Workplace, wholeBatch } from "./learner.ts";
 import { decilesOf, type Figures } from "./log.node.ts";
+import { ALONE, shareOf } from "./share.ts";
 import { openSource, type SourceBatch, type SourceRequest } from "./source.node.ts";
 import { validationFeeds, validationFigures } from "./validation.ts";
 
@@ -69,14 +72,17 @@ export async function openDiffusionStage(request: DiffusionStageRequest): Promis
   const { config, objective, workplace, trainer, index, cursor, objects, rowsOf, graphOf } = request;
   const { key, model, cache, tell } = workplace;
   const stage = config.stages[index]!;
-  const sourceAt = (from: Pick<SourceRequest, "stage" | "key" | "cursor" | "apart">) =>
+  const share = shareOf("diffusion", stage, workplace.rank);
+  const sourceAt = (from: Pick<SourceRequest, "stage" | "key" | "cursor" | "apart" | "rank">) =>
     openSource({
       ...from,
       ...{ data: config.data, cache, objects },
       onSkipped: (skipped) => tell({ type: "skipped", skipped }),
       onPrepare: (what) => tell({ type: "prepare", what }),
     });
-  const source = await sourceAt({ stage, key: foldIn(foldIn(key, KEYS.data), index), cursor });
+  const source = await sourceAt({
+    ...{ stage, rank: workplace.rank, key: foldIn(foldIn(key, KEYS.data), index), cursor },
+  });
   const programs = new Map<string, TrainingProgram>();
   const programFor = async (rows: number, width: number, height: number): Promise<TrainingProgram> => {
     const size = `${width}x${height}`;
@@ -84,7 +90,7 @@ export async function openDiffusionStage(request: DiffusionStageRequest): Promis
     if (known !== undefined) return known;
     const { cell } = model.info;
     const graph = graphOf({
-      batch: rows / stage.parts,
+      batch: rows / share.parts,
       height: height / cell,
       width: width / cell,
       contextLength: config.tokens,
@@ -100,15 +106,19 @@ export async function openDiffusionStage(request: DiffusionStageRequest): Promis
   const partsApart = async () => {
     const at = foldIn(foldIn(key, KEYS.apart), index);
     const sizes = stage.sizes.slice(0, 1);
-    const others = await sourceAt({ stage: { ...stage, sizes }, key: at, cursor: undefined, apart: true });
+    const others = await sourceAt({
+      ...{ stage: { ...stage, sizes }, rank: ALONE, key: at, cursor: undefined, apart: true },
+    });
     const batch = await others.next();
     await others.close();
     const { width, height } = batch.pictures[0]!;
     const { samples } = await rowsOf(batch, 0);
     const pictures = batch.pictures.length;
     const feeds = validationFeeds(samples, pictures, objective, at);
-    const program = await programFor(samples.latents.shape[0]!, width, height);
-    return { program, pictures, parts: partsOf(feeds, stage.parts) };
+    // One process measures the whole batch, in parts of the size that all of them train with.
+    const { world } = workplace.rank;
+    const program = await programFor(samples.latents.shape[0]! / world, width, height);
+    return { program, pictures, parts: partsOf(feeds, share.parts * world) };
   };
   return {
     async measure() {
@@ -129,15 +139,17 @@ export async function openDiffusionStage(request: DiffusionStageRequest): Promis
         samples,
         objective,
         foldIn(foldIn(key, KEYS.objective), update),
+        { within: rowsWithin(samples.tokens.length, workplace.rank) },
       );
       const program = await programFor(times.length, width, height);
-      const parts = partsOf(weights === undefined ? feeds : weighted(feeds, weights), stage.parts);
+      const parts = partsOf(weights === undefined ? feeds : weighted(feeds, weights), share.parts);
       const { loss, gradientNorm, results } = await trainer.step(program, parts, {
         learningRate,
         samples: stage.batch,
       });
-      const losses = results.flatMap((one) => Array.from(one["losses"]!.data as Float32Array));
-      const deciles = decilesOf(times, losses, objective.schedule.alphasCumprod.length);
+      const own = results.flatMap((one) => Array.from(one["losses"]!.data as Float32Array));
+      const [allTimes, losses] = [await wholeBatch(workplace, times), await wholeBatch(workplace, own)];
+      const deciles = decilesOf(allTimes, losses, objective.schedule.alphasCumprod.length);
       return { width, height, loss, deciles, gradientNorm, cursor: batch.cursor };
     },
     waiting: () => source.waiting().share,
@@ -146,6 +158,11 @@ export async function openDiffusionStage(request: DiffusionStageRequest): Promis
       for (const program of programs.values()) await program.release();
     },
   };
+}
+
+/** Which rows of all processes together this one's are. */
+function rowsWithin(own: number, { rank, world }: Rank): RowsOf {
+  return { first: rank * own, total: world * own };
 }
 
 type Feeds = Readonly<Record<string, Tensor>>;

@@ -11,6 +11,7 @@ import { openFrozen } from "./frozen.node.ts";
 import { drawHoles } from "./holes.ts";
 import { inpaintingUNet, plainUNet } from "./inpainting-unet.ts";
 import { KEYS, type Learner, type Workplace } from "./learner.ts";
+import { ALONE } from "./share.ts";
 import { drawSheet, type HoledPicture } from "./sheet.node.ts";
 import { openSource, type SourceBatch } from "./source.node.ts";
 import { firstWeights } from "./weights.node.ts";
@@ -28,9 +29,9 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
   const { inpainting } = config;
   const unet = inpainting === undefined ? plainUNet(model) : inpaintingUNet(model);
   const objective = objectiveOf(config, model);
-  const holesOf = ({ pictures, texts, objects }: SourceBatch, everything: number, at: Key) => {
+  const holesOf = ({ pictures, texts, objects }: SourceBatch, everything: number, at: Key, first = 0) => {
     const wholes = pictures.map((picture, i) => ({ ...picture, text: texts[i]!, objects: objects[i]! }));
-    return drawHoles(wholes, everything, at);
+    return drawHoles(wholes, everything, at, first);
   };
   /** Pictures with holes for sheets, of a draw that no stage has. */
   const holesApart = async (stage: Config["stages"][number], size: Size): Promise<HoledPicture[]> => {
@@ -39,6 +40,7 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
       data: config.data,
       // Data may not fill a batch that is larger than the stage's.
       stage: { ...stage, sizes: [size] },
+      rank: ALONE,
       key: apart,
       cursor: undefined,
       cache: workplace.cache,
@@ -59,7 +61,8 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
     if (inpainting === undefined) {
       return { latents: await frozen.latentsOf(images), ...(await frozen.statesOf(texts)) };
     }
-    const holed = holesOf(batch, inpainting.everything, at);
+    const first = workplace.rank.rank * pictures.length;
+    const holed = holesOf(batch, inpainting.everything, at, first);
     const masked = pictures.map((picture, i) => withoutHole(picture, holed[i]!.keep));
     const both = await frozen.latentsOf([...images, ...masked]);
     const rows = Array.from({ length: both.shape[0]! }, (_, i) => row(both, i));

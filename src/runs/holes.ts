@@ -29,11 +29,11 @@ export interface Holed {
  * Holes for a batch of pictures of one size, a function of the key and the row: one of the mixture of masks each, or all
  * of the picture with the chance `everything`. Holes in the shape of objects take those of the picture and of the row
  * after it, and change the caption as `captionFor` says; the local one is that of the object of which the hole covers
- * most.
+ * most. `first` is the number of the first of these rows where other processes have those before.
  */
-export function drawHoles(pictures: readonly Whole[], everything: number, key: Key): Holed[] {
+export function drawHoles(pictures: readonly Whole[], everything: number, key: Key, first = 0): Holed[] {
   return pictures.map(({ width, height, text, objects }, row) => {
-    const own = foldIn(key, row);
+    const own = foldIn(key, first + row);
     const draws = drawsOf(foldIn(own, CHOICES));
     const kind = draws.chance(everything) ? "everything" : "mixture";
     const others = pictures[(row + 1) % pictures.length]!.objects;

@@ -1,9 +1,9 @@
-import type { Skipped } from "../data/mod.ts";
+import type { Rank, Skipped } from "../data/mod.ts";
 import type { OpenedModel } from "../pipelines/mod.ts";
 import type { Key } from "../random/mod.ts";
 import type { Engine } from "../runtime/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import type { Trainer } from "../train/mod.ts";
+import type { SumOver, Trainer } from "../train/mod.ts";
 import type { Figures, StepRecord } from "./log.node.ts";
 import type { Place } from "./place.ts";
 
@@ -17,6 +17,10 @@ export interface Bench {
   readonly threads: number;
   /** Ends what is drawn before the first update. */
   readonly signal?: AbortSignal;
+  /** Which of the processes that train together this is; each has its share of every batch, see `shareOf`. */
+  readonly rank: Rank;
+  /** Sums numbers over these processes. */
+  readonly sum: SumOver;
   /** Told while data is opened or read. */
   readonly tell: (
     event:
@@ -35,6 +39,15 @@ export interface StepOutcome
   extends Pick<StepRecord, "width" | "height" | "deciles" | "figures" | "loss" | "gradientNorm"> {
   /** Plain data. */
   readonly cursor: unknown;
+}
+
+/** One number of each own row, at its place among those of the whole batch: all processes get all of them. */
+export async function wholeBatch(
+  { rank: { rank, world }, sum }: Pick<Workplace, "rank" | "sum">,
+  own: readonly number[],
+): Promise<readonly number[]> {
+  const all = new Array<number>(own.length * world).fill(0);
+  return sum(all.map((_, i) => own[i - rank * own.length] ?? 0));
 }
 
 /** A stage with its data and its graphs made ready. */

@@ -36,6 +36,7 @@ export async function openLora(config: Config, workplace: Workplace): Promise<Le
   const { engine, model, key, threads } = workplace;
   checkDraws(model);
   for (const { sizes } of config.stages) checkBuckets(sizes, model.info.unit);
+  if (config.prior !== undefined) checkAlone(workplace);
   const { targets, rank, alpha = rank, stages } = config;
   const changes = newChanges(unetLayerWeights(model.unet.config), { targets, rank, alpha });
   const pass = lowRankPass(changes);
@@ -115,6 +116,16 @@ function sizesIn(stages: Config["stages"]): Size[] {
     ({ width, height }, i) =>
       sizes.findIndex((other) => other.width === width && other.height === height) === i,
   );
+}
+
+function checkAlone({ rank: { world } }: Workplace): void {
+  if (world === 1) return;
+  throw new KandinskyError("option_invalid", {
+    what: "a LoRA with prior preservation is trained by one process",
+    where: "prior",
+    seen: `${world} processes`,
+    hint: "start it without mpirun, or leave out the prior",
+  });
 }
 
 function checkDraws({ info }: OpenedModel): void {

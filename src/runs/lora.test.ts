@@ -155,5 +155,5 @@ test("runTraining of a LoRA: mistakes are told before anything is trained", SLOW
 });
 
 test("smokeOf draws few pictures for a prior", () => {
-  expect(smokeOf(tinyLoraRun(root))).toMatchObject({ prior: { samples: 2, steps: 2 } });
+  expect(smokeOf(tinyLoraRun(root), 1)).toMatchObject({ prior: { samples: 2, steps: 2 } });
 });

@@ -8,6 +8,7 @@ import {
   type KnownSample,
   openDataset,
   openStream,
+  type Rank,
   type Skipped,
   type Waiting,
 } from "../data/mod.ts";
@@ -47,6 +48,8 @@ export interface Source {
 export interface SourceRequest {
   readonly data: Data;
   readonly stage: PictureStage;
+  /** Whose rows of each batch are wanted. */
+  readonly rank: Rank;
   readonly key: Key;
   /** What a batch said; undefined at the start of a stage. */
   readonly cursor: unknown;
@@ -80,10 +83,9 @@ export function openSource(request: SourceRequest): Promise<Source> {
 const DEPTH = 3;
 /** The engine has threads of its own; data needs a small part of one. */
 export const WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
-export const ALONE = { rank: 0, world: 1 };
 
 async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promise<Source> {
-  const { stage, key, cursor, onPrepare } = request;
+  const { stage, key, rank, cursor, onPrepare } = request;
   const all = await readSubjects();
   const wanted = data.subjects === undefined ? undefined : new Set(data.subjects);
   const subjects = all.filter(({ code }) => wanted?.has(code) ?? true);
@@ -96,7 +98,7 @@ async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promi
     buckets: stage.sizes,
     batch: stage.batch,
     key,
-    rank: ALONE,
+    rank,
     first: z.int().min(0).default(0).parse(cursor),
     workers: WORKERS,
     depth: DEPTH,
@@ -125,7 +127,7 @@ const BUFFER = 1000;
 const STREAM = 0;
 
 async function openFiles(data: DataOf<"files">, request: SourceRequest): Promise<Source> {
-  const { stage, key, cursor, cache, onSkipped, onPrepare } = request;
+  const { stage, key, rank, cursor, cache, onSkipped, onPrepare } = request;
   const whole = await openDataset({
     sources: data.paths,
     cache,
@@ -140,7 +142,7 @@ async function openFiles(data: DataOf<"files">, request: SourceRequest): Promise
     buckets: stage.sizes,
     batch: stage.batch,
     key: foldIn(key, STREAM),
-    rank: ALONE,
+    rank,
     cursor: CURSOR.parse(cursor) satisfies Cursor,
     weights: EVEN_WEIGHTS,
     buffer: BUFFER,

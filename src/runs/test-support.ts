@@ -170,3 +170,19 @@ export function tinyAutoencoderRun(root: string): RunConfig {
   };
   return parseRun(input, "test");
 }
+
+/** Two stages of six updates, with a checkpoint after each. */
+export function longerRun(root: string): RunConfig {
+  const stage = { learningRate: 1e-3 };
+  const [wide, square] = [
+    { width: 128, height: 64 },
+    { width: 64, height: 64 },
+  ];
+  return tinyRun(root, {
+    stages: [
+      { ...stage, name: "wide", sizes: [wide], batch: 1, samples: 6, warmUp: 4 },
+      { ...stage, name: "square", sizes: [square], batch: 2, parts: 2, samples: 12 },
+    ],
+    checkpoints: { every: 1, keep: 2 },
+  });
+}

@@ -11,6 +11,7 @@ import { exportModel } from "./export.node.ts";
 import { initialWeights } from "./initial.ts";
 import { KEYS, type Learner, type OpenStage, type Workplace } from "./learner.ts";
 import type { Figures } from "./log.node.ts";
+import { shareOf } from "./share.ts";
 import { type CaptionSource, headsOf, openCaptions, shownCodes, textFeeds } from "./text-batch.ts";
 import { HEADS, textEncoderGraph, textEncoderParameters } from "./text-graph.ts";
 import type { TextJob, TextPart, TextRequest } from "./text-job.node.ts";
@@ -57,7 +58,10 @@ export async function openTextEncoder(config: Config, workplace: Workplace): Pro
     exports: "model",
     firstWeights: async () => initialWeights("text_encoder", parameters, foldIn(key, KEYS.weights)),
     async openStage(trainer, { index }, cursor): Promise<OpenStage> {
-      const { batch, parts, blocks, table } = config.stages[index]!;
+      const stage = config.stages[index]!;
+      const { batch, parts, blocks, table } = stage;
+      const share = shareOf(config.kind, stage, workplace.rank);
+      const own = { first: (share.first * parts) / batch, count: share.parts };
       if (cursor === undefined && table !== 1) await trainer.rescale("shared.weight", table);
       const program = await prepare(trainer, batch / parts, blocks);
       const stageKey = foldIn(foldIn(key, KEYS.data), index);
@@ -66,7 +70,8 @@ export async function openTextEncoder(config: Config, workplace: Workplace): Pro
         { source, tokenizer: model.folder.parts.tokenizer!.folder, length: tokens },
         WORKERS,
       );
-      const make = (number: number) => pool.run({ key: foldIn(stageKey, number), pairs: batch / 2, parts });
+      const make = (number: number) =>
+        pool.run({ key: foldIn(stageKey, number), pairs: batch / 2, parts, ...own });
       const first = z.int().min(0).default(0).parse(cursor);
       const ahead = prefetch(make, { first, depth: DEPTH, now: () => performance.now() });
       let number = first;
@@ -80,10 +85,14 @@ export async function openTextEncoder(config: Config, workplace: Workplace): Pro
             { learningRate, samples: batch },
           );
           const rows = drawn.flatMap((part) => part.classes);
-          const right = heads.map(({ name }, head) => {
+          const shares = heads.map(({ name }, head) => {
             const guesses = results.flatMap((one) => guessesOf(one, name));
-            return [`${name}, right`, shareOf(rows, (row, i) => row[head] === guesses[i])] as const;
+            return partOf(rows, (row, i) => row[head] === guesses[i]);
           });
+          const sums = await workplace.sum(shares);
+          const right = heads.map(
+            ({ name }, i) => [`${name}, right`, sums[i]! / workplace.rank.world] as const,
+          );
           return { loss, gradientNorm, figures: Object.fromEntries(right), cursor: number };
         },
         waiting: () => ahead.waiting().share,
@@ -106,7 +115,7 @@ export async function openTextEncoder(config: Config, workplace: Workplace): Pro
         const results = await trainer.evaluate(program, feeds, 0);
         const shares = heads.map(({ name }, head) => {
           const guesses = guessesOf(results, name);
-          return shareOf(rows, ({ classes }, i) => classes[head] === guesses[i]);
+          return partOf(rows, ({ classes }, i) => classes[head] === guesses[i]);
         });
         byLanguage.push([language, shares[0]!]);
         if (languages[language] === undefined) continue;
@@ -129,6 +138,6 @@ function guessesOf(results: Readonly<Record<string, Tensor>>, head: string): num
   return Array.from(results[`guess/${head}`]!.data as BigInt64Array, Number);
 }
 
-function shareOf<T>(rows: readonly T[], isRight: (row: T, i: number) => boolean): number {
+function partOf<T>(rows: readonly T[], isRight: (row: T, i: number) => boolean): number {
   return rows.filter(isRight).length / rows.length;
 }

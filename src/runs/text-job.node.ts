@@ -12,11 +12,14 @@ export interface TextRequest {
   readonly length: number;
 }
 
-/** A batch to draw: pairs of captions, in parts of equal size. */
+/** Parts of a batch to draw: pairs of captions, in parts of equal size. */
 export interface TextJob {
   readonly key: Key;
   readonly pairs: number;
   readonly parts: number;
+  /** The first of the parts to draw, and how many. */
+  readonly first: number;
+  readonly count: number;
 }
 
 /** One part of a batch: the inputs of the graph, and the right classes of its captions. */
@@ -33,10 +36,11 @@ export async function makeJob({
 }: TextRequest): Promise<(job: TextJob) => Promise<readonly TextPart[]>> {
   const tokenizer = await loadTokenizer(folder);
   const captions = openCaptions(source);
-  return async ({ key, pairs, parts }) => {
+  return async ({ key, pairs, parts, first, count }) => {
     const size = pairs / parts;
-    return Array.from({ length: parts }, (_, part) => {
-      const own = Array.from({ length: size }, (_, i) => captions.pair(foldIn(key, part * size + i)));
+    return Array.from({ length: count }, (_, i) => {
+      const part = first + i;
+      const own = Array.from({ length: size }, (__, pair) => captions.pair(foldIn(key, part * size + pair)));
       const rows = [...own.map(([one]) => one), ...own.map(([, other]) => other)];
       return {
         feeds: textFeeds(rows, tokenizer, length),

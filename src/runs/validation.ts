@@ -20,7 +20,7 @@ export function validationFeeds(
 ): Readonly<Record<string, Tensor>> {
   const grid = timestepGrid(pictures, objective.schedule.alphasCumprod.length);
   const times = samples.tokens.map((_, row) => grid[row % pictures]!);
-  return diffusionBatch(samples, { ...objective, dropout: 0 }, foldIn(key, NOISE), times).feeds;
+  return diffusionBatch(samples, { ...objective, dropout: 0 }, foldIn(key, NOISE), { given: times }).feeds;
 }
 
 const NOISE = 0;

@@ -20,6 +20,7 @@ import {
   type SessionSettings,
   toRuntime,
 } from "./sessions.ts";
+import type { Collective } from "./types.ts";
 
 type Handlers = {
   readonly [K in CallName]: (params: Calls[K]["params"]) => Promise<Calls[K]["answer"]>;
@@ -30,6 +31,7 @@ function makeHandlers(): Handlers {
   const programs = new Map<number, LoadedProgram>();
   const held = new Map<number, Ort.Tensor>();
   let settings: SessionSettings;
+  let collective: Collective | undefined;
   let lastNumber = 0;
 
   const hold = (tensor: Ort.Tensor): number => {
@@ -39,7 +41,7 @@ function makeHandlers(): Handlers {
   };
 
   return {
-    async start({ device, threads }) {
+    async start({ device, threads, collective: module }) {
       const symptoms = { platform: process.platform, arch: process.arch, listed: false, cudaLibrary: false };
       try {
         const ort = require("onnxruntime-node") as typeof Ort;
@@ -51,7 +53,11 @@ function makeHandlers(): Handlers {
         const message = error instanceof Error ? error.message : String(error);
         throw deviceAbsent(device, { ...symptoms, message });
       }
-      return null;
+      if (module === undefined) return {};
+      const { default: open } = (await import(module)) as { readonly default: () => Promise<Collective> };
+      collective = await open();
+      const { rank, size, library } = collective;
+      return { peers: { rank, size, library } };
     },
 
     async load(source) {
@@ -91,6 +97,16 @@ function makeHandlers(): Handlers {
 
     async read({ held: number }) {
       return fromRuntime(held.get(number)!);
+    },
+
+    async sum({ held: number }) {
+      await collective!.sum(fromRuntime(held.get(number)!).data as Float32Array);
+      return null;
+    },
+
+    async leave() {
+      await collective!.close();
+      return null;
     },
 
     async releaseProgram({ program }) {
@@ -167,6 +183,9 @@ function failureOf(error: unknown): { code: KandinskyError["code"]; parts: Kandi
   return { code: "graph_invalid", parts: { what: "the engine failed", seen: String(error) } };
 }
 
+/** What later requests do not wait for. */
+const BACKGROUND: ReadonlySet<CallName> = new Set(["sum"]);
+
 async function answerTo(handlers: Handlers, { id, call, params }: Request): Promise<Answer> {
   try {
     const handler = handlers[call] as (params: unknown) => Promise<Calls[CallName]["answer"]>;
@@ -182,13 +201,15 @@ function main(): void {
   let turn: Promise<void> = Promise.resolve();
   process.on("message", (request: Request) => {
     turn = turn.then(async () => {
-      process.send?.(await answerTo(handlers, request));
+      const answered = answerTo(handlers, request).then((answer) => process.send?.(answer));
+      if (!BACKGROUND.has(request.call)) await answered;
       if (request.call === "start") watchParent(parent);
     });
   });
-  process.on("disconnect", () => process.exit());
-  // Ctrl-C reaches every process of the terminal; the parent decides what it means.
-  process.on("SIGINT", () => {});
+  // An exit would wait for threads, and one may be in a sum that never ends.
+  process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+  // Ctrl-C reaches every process of the terminal, what mpirun sends at its end every one of a group; the parent decides.
+  for (const name of ["SIGINT", "SIGTERM"]) process.on(name, () => {});
 }
 
 main();

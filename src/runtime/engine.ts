@@ -3,7 +3,8 @@ import { KandinskyError, product } from "../base/mod.ts";
 import { type Connection, cancelled, connect } from "./connection.ts";
 import { checkFeeds, checkFetches } from "./feeds.ts";
 import { processMemory } from "./memory.ts";
-import type { Device, Engine, Fetch, Fetched, Held, Memory, Program, ProgramSource } from "./types.ts";
+import type { Calls } from "./protocol.ts";
+import type { Device, Engine, Fetch, Fetched, Held, Memory, Peers, Program, ProgramSource } from "./types.ts";
 
 export interface EngineOptions {
   readonly device: Device;
@@ -11,14 +12,20 @@ export interface EngineOptions {
   readonly threads?: number;
   /** Aborting it is `kill()`. */
   readonly signal?: AbortSignal;
+  /**
+   * A compiled module that is loaded in the engine's process; its default export opens the `Collective` by which this
+   * engine works together with others.
+   */
+  readonly collective?: URL;
 }
 
 /**
  * Starts ONNX Runtime in a process of its own and proves the device with one small run; a device that does not
- * work is refused, never replaced. Throws `device_absent` with the reason, `cancelled`, `engine_died`.
+ * work is refused, never replaced. Throws `device_absent` with the reason, `cancelled`, `engine_died`, and what opening
+ * a collective throws.
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const { device, threads = availableParallelism(), signal } = options;
+  const { device, threads = availableParallelism(), signal, collective } = options;
   if (!Number.isInteger(threads) || threads < 1) {
     throw new KandinskyError("option_invalid", {
       what: "cannot start the engine",
@@ -32,22 +39,30 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   signal?.addEventListener("abort", connection.kill, { once: true });
   const gone = connection.gone.then(() => signal?.removeEventListener("abort", connection.kill));
   try {
-    await connection.call("start", { device, threads });
+    const named = collective === undefined ? {} : { collective: collective.href };
+    const { peers } = await connection.call("start", { device, threads, ...named });
+    return makeEngine(connection, device, threads, peers);
   } catch (error) {
     connection.kill();
     await gone;
     throw error;
   }
-  return makeEngine(connection, device, threads);
 }
 
-function makeEngine(connection: Connection, device: Device, threads: number): Engine {
+function makeEngine(
+  connection: Connection,
+  device: Device,
+  threads: number,
+  found: Calls["start"]["answer"]["peers"],
+): Engine {
   const live = new Set<Held>();
+  const peers = found === undefined ? {} : { peers: makePeers(connection, live, found) };
   return {
     device,
     threads,
     // Answered, so it has one.
     pid: connection.pid!,
+    ...peers,
     load: (source) => loadInto(connection, live, source),
     async hold({ dtype, shape, ...given }) {
       const { held } = await connection.call("hold", { dtype, shape, ...given });
@@ -94,6 +109,26 @@ function makeEngine(connection: Connection, device: Device, threads: number): En
     async [Symbol.asyncDispose]() {
       connection.kill();
       await connection.gone;
+    },
+  };
+}
+
+function makePeers(
+  connection: Connection,
+  live: ReadonlySet<Held>,
+  found: NonNullable<Calls["start"]["answer"]["peers"]>,
+): Peers {
+  return {
+    ...found,
+    async sum(held) {
+      if (!live.has(held)) throw stale("sum", "the held tensor");
+      if (held.dtype !== "float32") {
+        throw new KandinskyError("tensor_dtype", { what: "cannot sum", seen: held.dtype, wanted: "float32" });
+      }
+      await connection.call("sum", { held: held.held });
+    },
+    async close() {
+      await connection.call("leave", null);
     },
   };
 }

@@ -11,6 +11,7 @@ export {
 } from "./memory.ts";
 export {
   type Blank,
+  type Collective,
   DEVICES,
   type Device,
   type Engine,
@@ -18,6 +19,7 @@ export {
   type Fetched,
   type Held,
   type Memory,
+  type Peers,
   type Port,
   type Program,
   type ProgramSource,

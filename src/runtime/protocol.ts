@@ -1,10 +1,14 @@
 import type { ErrorCode, ErrorParts } from "../base/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import type { Blank, Device, Fetch, Held, Memory, Port, ProgramSource } from "./types.ts";
+import type { Blank, Device, Fetch, Held, Memory, Peers, Port, ProgramSource } from "./types.ts";
 
 /** What the parent may ask of the engine's process, with the answer to each. */
 export interface Calls {
-  start: { params: { readonly device: Device; readonly threads: number }; answer: null };
+  start: {
+    /** `collective` is the address of a module. */
+    params: { readonly device: Device; readonly threads: number; readonly collective?: string };
+    answer: { readonly peers?: Omit<Peers, "sum" | "close"> };
+  };
   load: {
     params: ProgramSource;
     answer: { readonly program: number; readonly inputs: readonly Port[]; readonly outputs: readonly Port[] };
@@ -24,6 +28,9 @@ export interface Calls {
   };
   write: { params: { readonly held: number; readonly data: Tensor["data"] }; answer: null };
   read: { params: { readonly held: number }; answer: Tensor };
+  /** Answered when the sums are there; what is asked for after it is served meanwhile. */
+  sum: { params: { readonly held: number }; answer: null };
+  leave: { params: null; answer: null };
   releaseProgram: { params: { readonly program: number }; answer: null };
   releaseHeld: { params: { readonly held: readonly number[] }; answer: null };
   memory: { params: null; answer: Memory };

@@ -81,12 +81,48 @@ export interface Memory {
   readonly peakBytes: number;
 }
 
+/** Processes that work on one thing together, an engine each. */
+interface Together {
+  /** Which of them this is, from 0. */
+  readonly rank: number;
+  /** How many there are. */
+  readonly size: number;
+  /** What carries the messages, for reports. */
+  readonly library: string;
+  /** Says goodbye: to be called at the end by every one of them. */
+  close(): Promise<void>;
+}
+
+/**
+ * What carries sums between engines, inside their processes. A module named by `EngineOptions.collective` is loaded
+ * there; its default export opens one.
+ */
+export interface Collective extends Together {
+  /**
+   * Replaces the values by their sums over all processes, on another thread than the caller's. Calls are carried out
+   * in the order in which they were made, which must be the same in all processes.
+   */
+  sum(values: Float32Array): Promise<void>;
+}
+
+/** An engine's place among those that work together with it. */
+export interface Peers extends Together {
+  /**
+   * Replaces the values of a held float32 tensor by their sums over all engines. It begins when the requests before
+   * it are done, and the requests after it are served meanwhile: those may not touch these values before the promise
+   * is kept. Sums must be asked for in the same order, with the same sizes, in all engines.
+   */
+  sum(held: Held): Promise<void>;
+}
+
 /** ONNX Runtime in a child process. Requests are served one after the other. */
 export interface Engine extends AsyncDisposable {
   readonly device: Device;
   readonly threads: number;
   /** Process id. */
   readonly pid: number;
+  /** Those it works together with, where it was started with something that carries sums. */
+  readonly peers?: Peers;
   /**
    * Prepares a model. Throws `graph_invalid` for a model the runtime refuses, `file_missing`, `file_escapes`
    * or `file_corrupt` for external weights, `memory_exceeded`.

@@ -15,6 +15,8 @@ export const CHUNK = 262144;
 /** A part of the buffers that is updated alike. */
 export interface Chunk {
   readonly decays: boolean;
+  /** Parameters that lie in it or reach into it. */
+  readonly names: readonly string[];
   readonly held: ReadonlyMap<Role, Held>;
 }
 
@@ -24,7 +26,10 @@ export interface Buffers {
   readonly parameters: HeldByName;
   /** Of trained parameters, by role. */
   readonly roles: ReadonlyMap<Role, HeldByName>;
+  /** One after the other, each of `CHUNK` elements. */
   readonly chunks: readonly Chunk[];
+  /** All gradients, chunk after chunk. */
+  readonly gradients: Held;
 }
 
 /** Where the trained parameters lie in every buffer: first those that decay, then the others. */
@@ -65,15 +70,27 @@ export async function openBuffers(
 ): Promise<Buffers> {
   const plan = planOf(shapes, config);
   const roles = new Map<Role, HeldByName>();
-  const chunks = plan.chunks.map(({ decays }) => ({ decays, held: new Map<Role, Held>() }));
+  const chunks = plan.chunks.map(({ decays, start }) => ({
+    decays,
+    names: namesIn(plan, start),
+    held: new Map<Role, Held>(),
+  }));
+  let gradients: Held | undefined;
   for (const role of ["gradient", ...updatedRoles(config.halfLives.length)] as const) {
     const views = await holdRole(engine, plan, initial.get(role));
     roles.set(role, views.byName);
+    if (role === "gradient") gradients = views.whole;
     for (const [i, chunk] of chunks.entries()) chunk.held.set(role, views.chunks[i]!);
   }
   const parameters = new Map(roles.get("parameter")!);
   for (const [name, value] of frozen) parameters.set(name, await engine.hold(value));
-  return { parameters, roles, chunks };
+  return { parameters, roles, chunks, gradients: gradients! };
+}
+
+function namesIn({ places }: Plan, start: number): string[] {
+  return places
+    .filter((place) => place.start < start + CHUNK && place.start + product(place.shape.shape) > start)
+    .map(({ shape }) => shape.name);
 }
 
 /** One more buffer laid out like the others, of zeros: its parts by name, and those that are updated together. */
@@ -86,6 +103,7 @@ export async function holdLike(
 }
 
 export interface Parts {
+  readonly whole: Held;
   readonly byName: HeldByName;
   readonly chunks: readonly Held[];
 }
@@ -105,5 +123,5 @@ async function holdRole(
   }
   const parts: Held[] = [];
   for (const { start } of chunks) parts.push(await engine.view(whole, start, [CHUNK]));
-  return { byName, chunks: parts };
+  return { whole, byName, chunks: parts };
 }

@@ -43,25 +43,36 @@ export interface DiffusionBatch {
   readonly dropped: readonly boolean[];
 }
 
+/** Which rows of a larger batch some samples are. */
+export interface RowsOf {
+  readonly first: number;
+  /** Rows of the whole batch. */
+  readonly total: number;
+}
+
 /**
  * Draws timesteps, noise and dropped texts of a batch from a key, the same for the same key. Row k gets noise
- * of its own key, so that a batch in parts is the batch as a whole. Timesteps that are given are not drawn.
+ * of its own key, so that a batch in parts is the batch as a whole; `within` says which rows these samples are where
+ * other processes have the others. Timesteps that are given are not drawn.
  */
 export function diffusionBatch(
   samples: DiffusionSamples,
   objective: Objective,
   key: Key,
-  given?: readonly number[],
+  { given, within }: { readonly given?: readonly number[]; readonly within?: RowsOf } = {},
 ): DiffusionBatch {
   const { latents, hidden, tokens, extra } = samples;
   const [batch, ...shape] = latents.shape as [number, ...number[]];
-  const times = given ?? stratifiedTimes(foldIn(key, TIMES), batch, objective.schedule.alphasCumprod.length);
+  const { first, total } = within ?? { first: 0, total: batch };
+  const count = objective.schedule.alphasCumprod.length;
+  const times = given ?? stratifiedTimes(foldIn(key, TIMES), total, count).slice(first, first + batch);
   const draws = drawsOf(foldIn(key, DROPS));
-  const dropped = tokens.map(() => draws.chance(objective.dropout));
+  const drops = Array.from({ length: total }, () => draws.chance(objective.dropout));
+  const dropped = drops.slice(first, first + batch);
   const rows = times.map((time, b) => {
     const level = levelAt(objective.schedule, time);
     const clean = row(latents, b);
-    const noise = normal(foldIn(foldIn(key, NOISE), b), [1, ...shape]);
+    const noise = normal(foldIn(foldIn(key, NOISE), first + b), [1, ...shape]);
     const noisy = addNoise(clean, noise, level);
     return {
       sample: extra === undefined ? noisy : joinChannels(noisy, row(extra, b)),

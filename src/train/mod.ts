@@ -4,6 +4,7 @@ export {
   diffusionBatch,
   lossWeight,
   type Objective,
+  type RowsOf,
   stratifiedTimes,
   type Weighting,
 } from "./diffusion-batch.ts";
@@ -21,8 +22,10 @@ export {
 } from "./losses.ts";
 export { decaysMatrices, type OptimizerConfig, updateGraph } from "./optimizer.ts";
 export { trainingGraph } from "./passes.ts";
+export { type SumOver, sumOverPeers } from "./peers.ts";
 export {
   openTrainer,
+  PIECES,
   type StepOptions,
   type StepResult,
   type Trainer,

@@ -1,6 +1,5 @@
 import { KandinskyError } from "../base/mod.ts";
-import { type Graph, type ParameterShape, parametersOf } from "../graph/mod.ts";
-import { encodeOnnx } from "../onnx/mod.ts";
+import type { Graph, ParameterShape } from "../graph/mod.ts";
 import type { Engine, Fetch, Held, Program } from "../runtime/mod.ts";
 import { float32, type Tensor } from "../tensor/mod.ts";
 import { type Buffers, CHUNK, type HeldByName, holdLike, openBuffers } from "./buffers.ts";
@@ -16,7 +15,8 @@ import {
   updateGraph,
   updateNumbers,
 } from "./optimizer.ts";
-import { trainingGraph } from "./passes.ts";
+import { sumOverPeers } from "./peers.ts";
+import { type LoadedStep, loadGraph, loadStep, releaseStep, runStep } from "./program.ts";
 
 /** Where training stands: values by parameter name. What is missing of a fresh start begins as it must. */
 export interface TrainingState {
@@ -48,7 +48,7 @@ export interface TrainingProgram {
 }
 
 export interface StepResult {
-  /** The mean over the parts of the batch. */
+  /** The mean over the parts of the batch, those of other engines too. */
   readonly loss: number;
   /** The norm of the gradients of the mean loss, before clipping. */
   readonly gradientNorm: number;
@@ -73,7 +73,8 @@ export interface Trainer {
    */
   prepare(name: string, graph: Graph): Promise<TrainingProgram>;
   /**
-   * One update from a batch given in parts of equal size: the gradients of the parts are added up.
+   * One update from a batch given in parts of equal size: the gradients of the parts are added up, over all engines
+   * that work together, each with as many parts of its own.
    * Throws `result_not_finite` naming the loss or the first parameter whose gradient is not finite; then
    * nothing was changed.
    */
@@ -106,30 +107,14 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   const known = new Set(start.parameters.keys());
   const shapes = trainedShapes(trained, start.parameters);
   const buffers = await holdState(engine, shapes, optimizer, start);
-  const load = (name: string, graph: Graph) => loadGraph(engine, name, graph);
   const gradientsHeld = buffers.roles.get("gradient")!;
-  const squares = await load("gradient norm", squaresGraph(shapes));
+  const squares = await loadGraph(engine, "gradient norm", squaresGraph(shapes));
   const update = await loadUpdate(engine, optimizer, buffers);
   const accumulator = onDemand(() => openAccumulator(engine, shapes, optimizer, buffers));
-  const programs = new WeakMap<TrainingProgram, LoadedStep>();
+  const programs = new WeakMap<TrainingProgram, SharedStep>();
+  const { peers } = engine;
+  const sumOf = sumOverPeers(engine);
   let { updates, samples } = start;
-
-  const run = async (
-    program: TrainingProgram,
-    part: Readonly<Record<string, Tensor>>,
-    targets: HeldByName | undefined,
-    average?: number,
-  ): Promise<Readonly<Record<string, Tensor>>> => {
-    const loaded = programs.get(program)!;
-    const fetches: Record<string, Fetch> = {};
-    for (const name of loaded.results) fetches[name] = "return";
-    if (targets) for (const name of loaded.trained) fetches[`grad/${name}`] = targets.get(name)!;
-    const averages = average === undefined ? undefined : buffers.roles.get(`average/${average}`)!;
-    const heldOf = (name: string) => averages?.get(name) ?? buffers.parameters.get(name)!;
-    const weights = loaded.parameters.map((name) => [name, heldOf(name)] as const);
-    const all = await loaded.program.run({ ...part, ...Object.fromEntries(weights) }, fetches);
-    return Object.fromEntries(loaded.results.map((name) => [name, all[name] as Tensor]));
-  };
 
   return {
     get updates() {
@@ -139,33 +124,67 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       return samples;
     },
     async prepare(name, graph) {
-      const loaded = await loadStep(engine, name, graph, shapes, known);
-      const program = { release: () => loaded.program.release() };
-      programs.set(program, loaded);
+      const count = peers === undefined ? 1 : PIECES;
+      const loaded = await loadStep(engine, name, graph, { trained: shapes, known, count });
+      const shared = await shareStep(engine, loaded, buffers);
+      const program = {
+        async release() {
+          await releaseStep(engine, loaded);
+          await engine.release(shared.ranges.flat());
+        },
+      };
+      programs.set(program, shared);
       return program;
     },
-    evaluate: (program, part, average) => run(program, part, undefined, average),
+    evaluate(program, part, average) {
+      const held = average === undefined ? buffers.parameters : buffers.roles.get(`average/${average}`)!;
+      const parameterOf = (name: string) => held.get(name) ?? buffers.parameters.get(name)!;
+      return runStep(engine, programs.get(program)!.loaded, { part, parameterOf });
+    },
     async step(program, parts, { learningRate, samples: seen }) {
+      const { loaded, chunks, ranges } = programs.get(program)!;
+      const parameterOf = (name: string) => buffers.parameters.get(name)!;
       const results: Readonly<Record<string, Tensor>>[] = [];
+      const asked: Promise<void>[] = [];
+      const ask = (promise: Promise<void>) => {
+        // Heard of below, or never where the run itself failed.
+        promise.catch(() => {});
+        asked.push(promise);
+      };
       for (const [i, part] of parts.entries()) {
         const more = i === 0 ? undefined : await accumulator();
-        results.push(await run(program, part, more?.targets ?? gradientsHeld));
-        checkLoss(results.at(-1)!);
-        await more?.add();
+        const onPiece = (piece: number) => {
+          if (more !== undefined) ask(more.add(chunks[piece]!));
+          if (i === parts.length - 1) for (const range of ranges[piece]!) ask(peers!.sum(range));
+        };
+        results.push(
+          await runStep(engine, loaded, {
+            part,
+            parameterOf,
+            targets: more?.targets ?? gradientsHeld,
+            onPiece,
+          }),
+        );
       }
-      const gradientNorm = (await normOf(squares, shapes, gradientsHeld)) / parts.length;
+      await Promise.all(asked);
+      const count = parts.length * (peers?.size ?? 1);
+      const losses = results.map(({ loss }) => loss!.data[0] as number);
+      const [total] = await sumOf([losses.reduce((a, b) => a + b)]);
+      const loss = checkedLoss(total! / count);
+      // All that work together take the same norm, and so stay equal bit for bit whatever their processors are.
+      const [norms] = await sumOf([await normOf(squares, shapes, gradientsHeld)]);
+      const gradientNorm = norms! / (peers?.size ?? 1) / count;
       const shortened = Math.min(1, optimizer.clip / (gradientNorm + CLIP_EPSILON));
       const numbers = updateNumbers(optimizer, {
         update: updates + 1,
         learningRate,
-        gradientScale: shortened / parts.length,
+        gradientScale: shortened / count,
         samples: seen,
       });
       await update(numbers);
       updates += 1;
       samples += seen;
-      const losses = results.map(({ loss }) => loss!.data[0] as number);
-      return { loss: losses.reduce((a, b) => a + b) / losses.length, gradientNorm, results };
+      return { loss, gradientNorm, results };
     },
     async rescale(name, factor) {
       for (const [role, byName] of buffers.roles) {
@@ -199,6 +218,42 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
 
 /** The power of the factor that moments are multiplied by when their parameter is multiplied by it. */
 const RESCALED: Readonly<Partial<Record<Role, number>>> = { first: -1, second: -2 };
+/**
+ * Pieces of a step whose gradients are summed over several engines: what the last one made is sent when nothing is left
+ * to compute, the others meanwhile.
+ */
+export const PIECES = 8;
+
+/** A step, and what each of its pieces completes. */
+interface SharedStep {
+  readonly loaded: LoadedStep;
+  /** Numbers of chunks of gradients. */
+  readonly chunks: readonly (readonly number[])[];
+  /** The same as stretches of memory to sum over all engines; none where this one works alone. */
+  readonly ranges: readonly (readonly Held[])[];
+}
+
+async function shareStep(engine: Engine, loaded: LoadedStep, buffers: Buffers): Promise<SharedStep> {
+  const pieceOf = new Map(loaded.pieces.flatMap(({ gradients }, i) => gradients.map((name) => [name, i])));
+  const last = buffers.chunks.map(({ names }) => Math.max(...names.map((name) => pieceOf.get(name)!)));
+  const chunks = loaded.pieces.map((_, piece) => [...last.keys()].filter((i) => last[i] === piece));
+  if (engine.peers === undefined) return { loaded, chunks, ranges: chunks.map(() => []) };
+  const ranges = await inTurn(chunks, (numbers) =>
+    inTurn(stretchesOf(numbers), ([first, count]) =>
+      engine.view(buffers.gradients, first * CHUNK, [count * CHUNK]),
+    ),
+  );
+  return { loaded, chunks, ranges };
+}
+
+/** Rising numbers as stretches without gaps: the first and how many. */
+function stretchesOf(numbers: readonly number[]): (readonly [first: number, count: number])[] {
+  const starts = numbers.filter((n, i) => i === 0 || numbers[i - 1] !== n - 1);
+  return starts.map((first, i) => [
+    first,
+    numbers.filter((n) => n >= first && n < (starts[i + 1] ?? Infinity)).length,
+  ]);
+}
 
 /** As PyTorch's clip_grad_norm_ has it. */
 const CLIP_EPSILON = 1e-6;
@@ -225,50 +280,6 @@ function holdState(
   const trained = new Set(shapes.map(({ name }) => name));
   const frozen = new Map([...parameters].filter(([name]) => !trained.has(name)));
   return openBuffers(engine, shapes, config, initial, frozen);
-}
-
-interface LoadedStep {
-  readonly program: Program;
-  /** Parameters that the graph reads. */
-  readonly parameters: readonly string[];
-  /** All that are trained. */
-  readonly trained: readonly string[];
-  /** Results but derivatives. */
-  readonly results: readonly string[];
-}
-
-async function loadStep(
-  engine: Engine,
-  name: string,
-  graph: Graph,
-  shapes: readonly ParameterShape[],
-  known: ReadonlySet<string>,
-): Promise<LoadedStep> {
-  const parameters = parametersOf(graph);
-  const missing = parameters.filter((parameter) => !known.has(parameter.name));
-  if (missing.length > 0) {
-    throw new KandinskyError("tensor_missing", {
-      what: `cannot prepare ${name}`,
-      where: missing.map((parameter) => parameter.name).join(", "),
-    });
-  }
-  const used = new Set(parameters.map((parameter) => parameter.name));
-  const trained = shapes.map((shape) => shape.name);
-  const unread = trained.filter((one) => !used.has(one));
-  if (unread.length > 0) {
-    throw new KandinskyError("graph_invalid", {
-      what: `cannot prepare ${name}`,
-      seen: `trained parameters that it does not read: ${unread.join(", ")}`,
-    });
-  }
-  const program = await loadGraph(engine, name, trainingGraph(graph, trained));
-  const taken = new Set(program.inputs.map((port) => port.name));
-  return {
-    program,
-    parameters: [...used].filter((one) => taken.has(one)),
-    trained,
-    results: [...graph.outputs.keys()],
-  };
 }
 
 /** Runs an update over all buffers, a chunk at a time; its results are written over what it reads. */
@@ -333,9 +344,8 @@ async function normOf(
   return Math.sqrt(sums.reduce((total, sum) => total + sum, 0));
 }
 
-function checkLoss({ loss }: Readonly<Record<string, Tensor>>): void {
-  const value = loss!.data[0] as number;
-  if (Number.isFinite(value)) return;
+function checkedLoss(value: number): number {
+  if (Number.isFinite(value)) return value;
   throw new KandinskyError("result_not_finite", {
     what: "training met a loss that is not finite",
     seen: String(value),
@@ -346,7 +356,7 @@ function checkLoss({ loss }: Readonly<Record<string, Tensor>>): void {
 /** A second set of gradients, and what adds them to the first. */
 interface Accumulator {
   readonly targets: HeldByName;
-  add(): Promise<void>;
+  add(chunks: readonly number[]): Promise<void>;
 }
 
 async function openAccumulator(
@@ -366,20 +376,10 @@ async function openAccumulator(
   });
   return {
     targets: more.byName,
-    async add() {
-      await Promise.all(runs.map(([feeds, fetches]) => program.run(feeds, fetches)));
+    async add(numbers) {
+      await Promise.all(numbers.map((i) => program.run(...runs[i]!)));
     },
   };
-}
-
-function loadGraph(engine: Engine, name: string, graph: Graph): Promise<Program> {
-  const onnx = encodeOnnx(graph, (parameter) => {
-    throw new RangeError(`no weight ${parameter}: all are fed`);
-  });
-  // The graph is already what shall run, and weights that change cannot be packed.
-  const sessionConfig = { "session.force_spinning_stop": "1" };
-  // A planned block would lie beside the buffers of the first run, which has to find the sizes.
-  return engine.load({ name, onnx, optimization: "disabled", memoryPattern: false, sessionConfig });
 }
 
 async function readAll(engine: Engine, held: HeldByName): Promise<ReadonlyMap<string, Tensor>> {

@@ -496,6 +496,7 @@ export const en = {
       ["kandinsky train dist/configs/nano-unet.js --out runs/nano", "train; Ctrl-C saves and stops"],
       ["kandinsky train dist/configs/nano-unet.js --out runs/nano --resume", "go on"],
       ["kandinsky train dist/configs/lora-folder.js --out runs/lora", "a LoRA of twenty pictures"],
+      ["mpirun -n 2 kandinsky train dist/configs/nano-unet.js --out runs/nano", "on two processes"],
     ],
     preparing: "preparing",
     resumed: (update: number) => `going on after update ${update}`,
@@ -514,6 +515,7 @@ export const en = {
       `update ${at}, loss ${loss}, gradient ${norm}, ${speed} samples/s, waiting ${waiting} %`,
     measured: (update: string, figures: string) =>
       `after update ${update}, on samples kept apart: ${figures}`,
+    process: (rank: number, size: number) => `process ${rank} of ${size}, counted from 0:`,
     saving: "stopping after this update and saving; Ctrl-C again stops at once, without",
     saved: (folder: string) => `saved ${folder}`,
     sheet: (file: string) => `drew ${file}`,

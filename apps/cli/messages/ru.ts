@@ -495,6 +495,7 @@ export const ru: Messages = {
       ],
       ["kandinsky train dist/configs/nano-unet.js --out runs/nano --resume", "продолжить"],
       ["kandinsky train dist/configs/lora-folder.js --out runs/lora", "LoRA по двадцати картинкам"],
+      ["mpirun -n 2 kandinsky train dist/configs/nano-unet.js --out runs/nano", "в двух процессах"],
     ],
     preparing: "подготовка",
     resumed: (update) => `продолжаю после шага ${update}`,
@@ -505,6 +506,7 @@ export const ru: Messages = {
     step: (at, loss, norm, speed, waiting) =>
       `шаг ${at}, ошибка ${loss}, градиент ${norm}, ${speed} примеров/с, ожидание ${waiting} %`,
     measured: (update, figures) => `после шага ${update}, на отложенных примерах: ${figures}`,
+    process: (rank, size) => `процесс ${rank} из ${size}, считая с 0:`,
     saving: "остановлюсь после этого шага и сохраню; ещё раз Ctrl-C — сразу и без сохранения",
     saved: (folder) => `сохранено: ${folder}`,
     sheet: (file) => `нарисовано: ${file}`,

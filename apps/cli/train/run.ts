@@ -1,8 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, extname, join, resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { LORA_FILES } from "../../../src/adapters/mod.ts";
+import { type Launched, launchedBy } from "../../../src/mpi/mod.ts";
 import {
   loadRun,
   type RunConfig,
@@ -26,22 +28,49 @@ interface Options {
   readonly json?: true;
 }
 
-/** `kandinsky train`. */
+/** `kandinsky train`. Of the processes that `mpirun` starts the first one speaks for all. */
 export async function runTrain(context: Context, command: Command): Promise<number> {
+  const together = launchedBy(context.env);
+  try {
+    return await trainWith(context, command, together);
+  } catch (error) {
+    if (together !== undefined && together.rank > 0) await beAlone(context, together);
+    throw error;
+  }
+}
+
+/** What all of them find wrong is told by the first, whose end ends the others meanwhile. */
+const MOMENT = 2000;
+
+async function beAlone({ stderr, text, signal }: Context, { rank, size }: Launched): Promise<void> {
+  await setTimeout(MOMENT, undefined, { signal }).catch(() => {});
+  stderr.write(`${text.train.process(rank, size)}\n`);
+}
+
+function isFirst(together: Launched | undefined): boolean {
+  return together === undefined || together.rank === 0;
+}
+
+async function trainWith(
+  context: Context,
+  command: Command,
+  together: Launched | undefined,
+): Promise<number> {
   const options = command.opts<Options>();
   const file = command.args[0]!;
   const config = await loadRun(file);
   if (options.dry) {
-    for (const stage of config.stages) print(context, stageLine(context, stage));
+    if (isFirst(together)) for (const stage of config.stages) print(context, stageLine(context, stage));
     return 0;
   }
   if (!options.smoke) {
     const folder = resolve(options.out ?? basename(file, extname(file)));
-    return follow(context, config, folder, options);
+    return follow(context, config, folder, { ...options, together });
   }
   const folder = await mkdtemp(join(tmpdir(), "kandinsky-smoke-"));
   try {
-    return await follow(context, smokeOf(config), folder, options);
+    const small = smokeOf(config, together?.size ?? 1);
+    return await follow(context, small, folder, { ...options, together });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -59,25 +88,27 @@ async function follow(
   context: Context,
   config: RunConfig,
   folder: string,
-  { resume, threads, json }: Options,
+  { resume, threads, json, together }: Options & { readonly together: Launched | undefined },
 ): Promise<number> {
-  const progress = startProgress(context);
+  const progress = isFirst(together) ? startProgress(context) : SILENT;
   context.takeTime();
   context.signal.addEventListener("abort", () => progress.say(context.text.train.saving), { once: true });
   let complete = true;
   let exported = "";
-  const tell = json
+  const say = json
     ? (event: RunEvent) => print(context, JSON.stringify(event))
     : (event: RunEvent) =>
         (TELL[event.type] as (event: RunEvent, to: Telling) => void)(event, {
           ...{ context, progress, folder, exported, config },
         });
+  const tell = isFirst(together) ? say : () => {};
   try {
     const run = runTraining(config, {
       folder,
       resume: resume === true,
       signal: context.signal,
       ...(threads === undefined ? {} : { threads }),
+      ...(together === undefined ? {} : { together }),
     });
     for await (const event of run) {
       if (event.type === "exported") exported = event.folder;
@@ -89,6 +120,9 @@ async function follow(
   }
   return complete ? 0 : INTERRUPTED;
 }
+
+/** Of a process that leaves the word to another. */
+const SILENT: Progress = { say: () => {}, update: () => {}, show: () => {}, clear: () => {} };
 
 /** As of every command that Ctrl-C ends. */
 const INTERRUPTED = 130;

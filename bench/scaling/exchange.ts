@@ -1,6 +1,6 @@
-import { KandinskyError } from "../base/mod.ts";
+import { KandinskyError } from "../../src/base/mod.ts";
+import type { Communicator } from "../../src/mpi/mod.ts";
 import type { Bucket, BucketPart } from "./buckets.ts";
-import type { Communicator } from "./communicator.ts";
 
 /** Sums gradients over all processes while more of them are being computed. */
 export interface GradientExchange {

@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
+import { soloCommunicator } from "../../src/mpi/mod.ts";
 import { planBuckets } from "./buckets.ts";
-import { pieces } from "./communicator.ts";
 import { gradientExchange } from "./exchange.ts";
-import { soloCommunicator } from "./solo.ts";
 
 const end = (): never => {
   throw new Error("the end");
@@ -106,13 +105,4 @@ test("gradientExchange alone gives back what it was given, step after step", asy
     const sums = await exchange.finish();
     expect([...sums.values()].every((values) => values.every((x) => x === step))).toBe(true);
   }
-});
-
-test("pieces covers a length without gaps", () => {
-  expect(pieces(10, 4)).toEqual([
-    [0, 4],
-    [4, 8],
-    [8, 10],
-  ]);
-  expect([pieces(0, 4), pieces(4, 4)]).toEqual([[], [[0, 4]]]);
 });
