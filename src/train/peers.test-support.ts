@@ -82,7 +82,7 @@ const TINY: UNetConfig = {
   encoderHidDim: 12,
 };
 /** Gradients of several megabytes. */
-const WIDE: UNetConfig = { ...TINY, blockOutChannels: [64, 128], groups: 8, attentionHeadDim: 32 };
+const WIDE: UNetConfig = { ...TINY, blockOutChannels: [64, 128], groups: 8, attentionHeadDim: 16 };
 
 const OBJECTIVE: Objective = {
   schedule: cosineSchedule(),
