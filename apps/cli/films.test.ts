@@ -117,10 +117,14 @@ test("kandinsky animate reads Deforum's settings, tells unknown keys, and Ctrl-C
   };
   writeFileSync(join(cwd, "deforum.txt"), JSON.stringify({ ...settings, ...motion, banana: 1 }));
   const args = ["animate", "--settings", "deforum.txt", "--model", TINY, "--output", "f", "--film", "a.gif"];
+  let isStopped = false;
   const run = startCli([...args, "--json"], {
     cwd,
     onOutput: (text) => {
-      if (text.includes('"drawn"')) run.kill("SIGINT");
+      // Once: a second one ends it at once.
+      if (isStopped || !text.includes('"drawn"')) return;
+      isStopped = true;
+      run.kill("SIGINT");
     },
   });
   const stopped = await run.outcome;

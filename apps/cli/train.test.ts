@@ -50,9 +50,13 @@ test("train: Ctrl-C saves, --resume ends the run", { timeout: 240_000 }, async (
     writeFileSync(join(folder, "pictures", `${i}.png`), picture);
   }
   const args = ["train", writeConfig(folder), "--out", join(folder, "run"), "--threads", "1", "--json"];
+  let isStopped = false;
   const first = startCli(args, {
     onOutput: (text) => {
-      if (text.includes('"type":"step"')) first.kill("SIGINT");
+      // Once: a second one ends it at once.
+      if (isStopped || !text.includes('"type":"step"')) return;
+      isStopped = true;
+      first.kill("SIGINT");
     },
   });
   const stopped = await first.outcome;

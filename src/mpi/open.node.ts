@@ -1,4 +1,4 @@
-import { env, platform } from "node:process";
+import process, { env, platform } from "node:process";
 import { promisify } from "node:util";
 import { KandinskyError } from "../base/mod.ts";
 import { type Communicator, pieces } from "./communicator.ts";
@@ -52,6 +52,12 @@ export async function openMpi(): Promise<Communicator> {
   const [rank, size] = [askWorld("Comm_rank"), askWorld("Comm_size")];
   checkLauncher(size, env);
 
+  // Some launchers take a process that leaves without a word for one that is done, and call the job a success.
+  const leaving = (code: number) => {
+    if (code === 0) abort(world, 1);
+  };
+  process.once("exit", leaving);
+
   let last: Promise<unknown> = Promise.resolve();
   const inOrder = (work: () => Promise<void>): Promise<void> => {
     const next = last.then(work);
@@ -82,7 +88,11 @@ export async function openMpi(): Promise<Communicator> {
       abort(world, code);
       throw failed("Abort", "it came back");
     },
-    close: () => inOrder(async () => check("Finalize", finalize() as number)),
+    close: () =>
+      inOrder(async () => {
+        check("Finalize", finalize() as number);
+        process.off("exit", leaving);
+      }),
   };
 }
 
