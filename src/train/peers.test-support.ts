@@ -11,18 +11,10 @@ import { mpiModule } from "../mpi/mod.ts";
 import { foldIn, keyOf, normal } from "../random/mod.ts";
 import { type Engine, startEngine } from "../runtime/mod.ts";
 import { concatRows, float32, row, type Tensor } from "../tensor/mod.ts";
-import {
-  diffusionBatch,
-  diffusionGraph,
-  type Objective,
-  type OptimizerConfig,
-  openTrainer,
-  sumOverPeers,
-} from "./mod.ts";
+import { diffusionBatch, diffusionGraph, type Objective, type OptimizerConfig, openTrainer } from "./mod.ts";
 
 /** Steps of these optimisers on equal batches. */
 export interface StepsJob {
-  readonly kind: "steps";
   readonly alone: boolean;
   readonly steps: number;
   /** Parts that each process works its rows in. */
@@ -32,21 +24,8 @@ export interface StepsJob {
   readonly out: string;
 }
 
-/** The fastest of so many steps with a wire that is as fast as it is, and with one that is slower. */
-export interface DelayJob {
-  readonly kind: "delay";
-  readonly steps: number;
-  readonly milliseconds: number;
-}
-
 /** Mean losses of all steps by optimiser. */
 export type StepsFound = Readonly<Record<string, readonly number[]>>;
-
-export interface DelayFound {
-  /** Seconds of each step, in turn. */
-  readonly plain: readonly number[];
-  readonly delayed: readonly number[];
-}
 
 const ADAMW: OptimizerConfig = {
   betas: [0.9, 0.99],
@@ -81,8 +60,6 @@ const TINY: UNetConfig = {
   crossAttentionDim: 16,
   encoderHidDim: 12,
 };
-/** Gradients of several megabytes. */
-const WIDE: UNetConfig = { ...TINY, blockOutChannels: [64, 128], groups: 8, attentionHeadDim: 16 };
 
 const OBJECTIVE: Objective = {
   schedule: cosineSchedule(),
@@ -155,40 +132,13 @@ async function steps(engine: Engine, job: StepsJob): Promise<StepsFound> {
   return found;
 }
 
-async function delay(engine: Engine, job: DelayJob): Promise<DelayFound> {
-  const { rank, size } = engine.peers!;
-  const sum = sumOverPeers(engine);
-  const parameters = parametersFor(WIDE);
-  const elements = [...parameters.values()].reduce((total, { shape }) => total + product(shape), 0);
-  const trained = [...parameters.keys()];
-  const state = { updates: 0, samples: 0, parameters };
-  const trainer = await openTrainer({ engine, trained, optimizer: ADAMW, state });
-  const [rows, side] = [4, 16];
-  const shape = { batch: rows, height: side, width: side, contextLength: TOKENS };
-  const program = await trainer.prepare("wide", diffusionGraph(WIDE, shape, OBJECTIVE.profile));
-  const found = { plain: [] as number[], delayed: [] as number[] };
-  for (let step = 0; step <= 2 * job.steps; step++) {
-    const isDelayed = step % 2 === 0;
-    // The sum over all processes is what counts, in both numbers.
-    await sum([isDelayed ? job.milliseconds : 0, elements, 0]);
-    const feeds = feedsOf(step, side, rank * rows, rows, rows * size);
-    const start = performance.now();
-    await trainer.step(program, [feeds], { learningRate: 1e-4, samples: rows * size });
-    const seconds = (performance.now() - start) / 1000;
-    // The first sets up what later ones use.
-    if (step > 0) found[isDelayed ? "delayed" : "plain"].push(seconds);
-  }
-  return found;
-}
-
-const job = JSON.parse(process.argv[2]!) as StepsJob | DelayJob;
-const collective = job.kind === "delay" ? new URL("./delayed.test-support.js", import.meta.url) : mpiModule();
+const job = JSON.parse(process.argv[2]!) as StepsJob;
 const engine = await startEngine({
   device: "cpu",
   threads: 1,
-  ...(job.kind === "steps" && job.alone ? {} : { collective }),
+  ...(job.alone ? {} : { collective: mpiModule() }),
 });
-const found = job.kind === "steps" ? await steps(engine, job) : await delay(engine, job);
+const found = await steps(engine, job);
 if ((engine.peers?.rank ?? 0) === 0) process.stdout.write(`${JSON.stringify(found)}\n`);
 await engine.peers?.close();
 await engine[Symbol.asyncDispose]();
