@@ -5,6 +5,8 @@
  *
  *   node dist/apps/cli/main.js train dist/configs/nano-unet.js --out runs/nano-unet
  *   (--dry tells the stages, --smoke goes the whole way in seconds, --resume goes on)
+ *
+ * nano-unet-on goes on from the weights in models/nano-next.
  */
 import { fileURLToPath } from "node:url";
 import { defineRun } from "../src/runs/mod.ts";

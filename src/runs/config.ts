@@ -230,7 +230,7 @@ export function sizesOf(stage: Stage): string | undefined {
 }
 
 /** Gives a config its type in the file that holds it. */
-export function defineRun(input: RunInput): RunInput {
+export function defineRun<I extends RunInput>(input: I): I {
   return input;
 }
 
