@@ -2,6 +2,7 @@ import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { product } from "../../src/base/mod.ts";
 import { type StreamedTensor, writeSafetensorsStream } from "../../src/checkpoint/mod.ts";
+import { RELEASED_SCHEDULER } from "../../src/models/mod.ts";
 import { EMBEDDED_MODEL } from "../../src/pipelines/mod.ts";
 import type { Scale } from "../scale.ts";
 import { PARAMETERS, type PartName, SEED, seededTensors } from "../weights.ts";
@@ -18,20 +19,6 @@ const LAYERS = 32;
 const NANO_TOKENS = 8064;
 /** Written last: a folder without it is one that was not finished. */
 const INDEX = "model_index.json";
-
-/** As published: `scheduler/scheduler_config.json` of kandinsky-community/kandinsky-3. */
-const SCHEDULER = {
-  _class_name: "DDPMScheduler",
-  beta_schedule: "squaredcos_cap_v2",
-  clip_sample: true,
-  clip_sample_range: 1,
-  num_train_timesteps: 1000,
-  prediction_type: "epsilon",
-  steps_offset: 1,
-  thresholding: false,
-  timestep_spacing: "leading",
-  variance_type: "fixed_small",
-};
 
 /** Every part, with all layers of the text encoder, not only the two that the other groups measure. */
 export function wholeConfigs({ configs }: Scale): Scale["configs"] {
@@ -80,7 +67,10 @@ export async function writePublished(
   }
   await cp(join(EMBEDDED_MODEL, "tokenizer"), join(root, "tokenizer"), { recursive: true });
   await mkdir(join(root, "scheduler"), { recursive: true });
-  await writeFile(join(root, "scheduler", "scheduler_config.json"), JSON.stringify(SCHEDULER, null, 1));
+  await writeFile(
+    join(root, "scheduler", "scheduler_config.json"),
+    JSON.stringify(RELEASED_SCHEDULER, null, 1),
+  );
   await writeFile(join(root, INDEX), index);
 }
 

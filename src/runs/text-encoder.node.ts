@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
 import { z } from "zod";
 import { openWorkerPool, prefetch } from "../data/mod.ts";
@@ -12,6 +11,7 @@ import { initialWeights } from "./initial.ts";
 import { KEYS, type Learner, type OpenStage, type Workplace } from "./learner.ts";
 import type { Figures } from "./log.node.ts";
 import { shareOf } from "./share.ts";
+import { WORKERS } from "./source.node.ts";
 import { type CaptionSource, headsOf, openCaptions, shownCodes, textFeeds } from "./text-batch.ts";
 import { HEADS, textEncoderGraph, textEncoderParameters } from "./text-graph.ts";
 import type { TextJob, TextPart, TextRequest } from "./text-job.node.ts";
@@ -20,8 +20,6 @@ type Config = RunOf<"text-encoder">;
 
 /** Batches drawn ahead. */
 const DEPTH = 3;
-/** Threads that draw captions; the engine has those of its own. */
-const WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
 
 /** Captions of each language that the measure asks about, and how many go through the encoder together. */
 const APART = 128;
