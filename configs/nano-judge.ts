@@ -12,8 +12,7 @@ import { defineRun } from "../src/runs/mod.ts";
 export default defineRun({
   kind: "classifier",
   seed: 1,
-  data: { kind: "scenes" },
-  styles: { noto: 0.6, flat: 0.4 },
+  data: { kind: "scenes", styles: { noto: 0.6, flat: 0.4 } },
   network: { side: 32, widths: [64, 128], features: 128 },
   stages: [
     {

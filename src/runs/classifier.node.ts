@@ -11,7 +11,6 @@ import {
   NANO_SCENES,
   openMasters,
   openSceneStream,
-  readSubjects,
   SCENES_CACHE,
   type SceneOptions,
   type SceneSpec,
@@ -26,7 +25,7 @@ import { initialWeights } from "./initial.ts";
 import { type Bench, KEYS, type Learner, type OpenStage } from "./learner.ts";
 import type { Figures } from "./log.node.ts";
 import { shareOf } from "./share.ts";
-import { WORKERS } from "./source.node.ts";
+import { subjectsOf, WORKERS } from "./source.node.ts";
 
 type Config = RunOf<"classifier">;
 
@@ -47,9 +46,8 @@ const HUNDRED = 100;
  * apart, and on finding those by the likeness of features.
  */
 export async function openClassifier(config: Config, { key, tell, rank, sum }: Bench): Promise<Learner> {
-  const { data, styles, network } = config;
-  const wanted = data.subjects === undefined ? undefined : new Set(data.subjects);
-  const subjects = (await readSubjects()).filter(({ code }) => wanted?.has(code) ?? true);
+  const { data, network } = config;
+  const subjects = await subjectsOf(data.subjects);
   const classes = subjects.filter(({ heldOut }) => !heldOut).map(({ code }) => code);
   const numbers = new Map(classes.map((code, number) => [code, number]));
   let measured: Figures = {};
@@ -57,7 +55,7 @@ export async function openClassifier(config: Config, { key, tell, rank, sum }: B
   const folder = data.folder ?? SCENES_CACHE;
   const scenes: SceneOptions = {
     ...NANO_SCENES,
-    styles,
+    styles: data.styles,
     kinds: { single: 1, relation: 0, count: 0, grid: 0 },
     alone: { side: [0.6, 0.95], shift: 0.08 },
     white: 0.3,
@@ -197,6 +195,6 @@ export async function openClassifier(config: Config, { key, tell, rank, sum }: B
   };
 }
 
-function stylesOf({ styles }: Config): StyleName[] {
+function stylesOf({ data: { styles } }: Config): StyleName[] {
   return (Object.keys(styles) as StyleName[]).filter((style) => styles[style]! > 0);
 }

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { ATTENTION_LAYERS } from "../adapters/mod.ts";
 import { KandinskyError } from "../base/mod.ts";
-import { LANGUAGES, NANO_SCENES, STYLES, type StyleName } from "../scenes/mod.ts";
+import { LANGUAGES, NANO_SCENES, type SceneKind, STYLES, type StyleName } from "../scenes/mod.ts";
 
 const STYLE_NAMES = Object.keys(STYLES) as [StyleName, ...StyleName[]];
+const SCENE_KINDS = Object.keys(NANO_SCENES.kinds) as [SceneKind, ...SceneKind[]];
 const positive = z.number().positive();
 const count = z.int().positive();
 const share = z.number().min(0).max(1);
@@ -48,6 +49,16 @@ const SCENES = z.strictObject({
   folder: z.string().optional(),
   /** Codes of the subjects; all of the list unless given. */
   subjects: z.array(z.string()).min(1).optional(),
+  /** How often each kind of scene is drawn. */
+  kinds: z
+    .record(z.enum(SCENE_KINDS), z.number().min(0))
+    .refine(hasWeight, { error: "at least one kind" })
+    .default(NANO_SCENES.kinds),
+  /** How often each style is drawn. */
+  styles: z
+    .partialRecord(z.enum(STYLE_NAMES), z.number().min(0))
+    .refine(hasWeight, { error: "at least one style" })
+    .default(NANO_SCENES.styles),
 });
 
 const FILES = z.strictObject({
@@ -192,12 +203,8 @@ const AUTOENCODER = z.strictObject({
 const CLASSIFIER = z.strictObject({
   kind: z.literal("classifier"),
   ...COMMON,
-  data: SCENES,
-  /** How often each style is drawn. */
-  styles: z
-    .partialRecord(z.enum(STYLE_NAMES), z.number().min(0))
-    .refine((styles) => Object.values(styles).some((weight) => weight > 0), { error: "at least one style" })
-    .default(NANO_SCENES.styles),
+  /** Every scene shows one subject. */
+  data: SCENES.omit({ kinds: true }),
   /** Side of the pictures that it sees, channels of its levels, length of its features. */
   network: z.strictObject({ side: count, widths: z.array(count).min(1), features: count }),
   stages: z.array(PICTURE_STAGE).min(1),
@@ -227,6 +234,10 @@ export type Size = z.output<typeof SIZE>;
 export function sizesOf(stage: Stage): string | undefined {
   if (!("sizes" in stage)) return undefined;
   return stage.sizes.map(({ width, height }) => `${width}x${height}`).join(", ");
+}
+
+function hasWeight(weights: Readonly<Record<string, number>>): boolean {
+  return Object.values(weights).some((weight) => weight > 0);
 }
 
 /** Gives a config its type in the file that holds it. */

@@ -2,18 +2,19 @@ import { checkBuckets } from "../data/mod.ts";
 import { tensorFromPicture } from "../image/mod.ts";
 import { PackStore, passesFor, tellHole, withoutHole } from "../pipelines/mod.ts";
 import { foldIn, type Key } from "../random/mod.ts";
+import { listedSubjects } from "../scenes/mod.ts";
 import { concatRows, row } from "../tensor/mod.ts";
 import { type DiffusionSamples, diffusionGraph, NULL_EMBEDDING } from "../train/mod.ts";
 import type { RunOf, Size } from "./config.ts";
 import { type DiffusionStage, objectiveOf, openDiffusionStage } from "./diffusion-stage.node.ts";
-import { exportModel } from "./export.node.ts";
+import { exportModel, SUBJECTS_FILE } from "./export.node.ts";
 import { openFrozen } from "./frozen.node.ts";
 import { drawHoles } from "./holes.ts";
 import { inpaintingUNet, plainUNet } from "./inpainting-unet.ts";
 import { KEYS, type Learner, type Workplace } from "./learner.ts";
 import { ALONE } from "./share.ts";
 import { drawSheet, type HoledPicture } from "./sheet.node.ts";
-import { openSource, type SourceBatch } from "./source.node.ts";
+import { openSource, type SourceBatch, subjectsOf } from "./source.node.ts";
 import { firstWeights } from "./weights.node.ts";
 
 type Config = RunOf<"diffusion">;
@@ -96,7 +97,14 @@ export async function openDiffusion(config: Config, workplace: Workplace): Promi
           part: "unet",
           weights,
           nullEmbedding: averaged.get(NULL_EMBEDDING),
-          files: unet.file === undefined ? {} : { "unet/config.json": unet.file },
+          files: {
+            ...(unet.file === undefined ? {} : { "unet/config.json": unet.file }),
+            ...(config.data.kind === "scenes"
+              ? {
+                  [SUBJECTS_FILE]: `${JSON.stringify(listedSubjects(await subjectsOf(config.data.subjects)))}\n`,
+                }
+              : {}),
+          },
         },
         target,
       );

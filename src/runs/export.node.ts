@@ -6,6 +6,9 @@ import { cast, type Tensor } from "../tensor/mod.ts";
 import { NULL_EMBEDDING } from "../train/mod.ts";
 import { writeNullEmbedding } from "./weights.node.ts";
 
+/** Lists what a small model can draw. */
+export const SUBJECTS_FILE = "subjects.json";
+
 /** What a model folder holds. */
 const TAKEN = [
   "text_encoder",
@@ -15,6 +18,7 @@ const TAKEN = [
   "scheduler",
   "model_index.json",
   PREVIEW_FILE,
+  SUBJECTS_FILE,
   `${NULL_EMBEDDING}.safetensors`,
 ];
 

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { KandinskyError } from "../base/mod.ts";
-import { parseRun, type RunConfig, type RunOf } from "./config.ts";
+import { parseRun, type RunConfig } from "./config.ts";
 
 type Reader = (file: string) => Promise<unknown>;
 
@@ -50,7 +50,9 @@ function withFolders(config: RunConfig, base: string): RunConfig {
   return { ...config, ...model, ...data } as RunConfig;
 }
 
-function withDataFolders(data: RunOf<"diffusion">["data"], base: string): RunOf<"diffusion">["data"] {
+type Data = Extract<RunConfig, { readonly data: unknown }>["data"];
+
+function withDataFolders(data: Data, base: string): Data {
   if (data.kind === "files") return { ...data, paths: data.paths.map((path) => resolve(base, path)) };
   return data.folder === undefined ? data : { ...data, folder: resolve(base, data.folder) };
 }

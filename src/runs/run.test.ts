@@ -208,3 +208,19 @@ test("appendRecord tells of a full disk and what to do", async () => {
     parts: { seen: "ENOSPC", hint: expect.stringContaining("--resume") },
   });
 });
+
+test("a model trained on scenes comes with the list of what it can draw", SLOW, async () => {
+  const subjects = await readSubjects();
+  const [known, other, apart] = [subjects[0]!, subjects[1]!, subjects.find(({ heldOut }) => heldOut)!];
+  const codes = [known, other, apart].map(({ code }) => code);
+  const folder = join(root, "scene-icons");
+  await writeIcons(folder, codes);
+  const kinds = { single: 0, relation: 1, count: 0, grid: 0 };
+  const data = { kind: "scenes", folder, subjects: codes, kinds, styles: { noto: 1 } };
+  const [stage] = tinyRun(root).stages;
+  const run = join(root, "scenes");
+  await runAll(tinyRun(root, { data, stages: [{ ...stage, samples: 2 }] }), run, false);
+  const list = JSON.parse(await readFile(join(run, "model", "subjects.json"), "utf8"));
+  expect(list.map(({ code }: { code: string }) => code)).toEqual([known.code, other.code]);
+  expect(list[0].labels.ru).toBe(known.labels.ru);
+});

@@ -22,6 +22,7 @@ import {
   readSubjects,
   SCENES_CACHE,
   type StyleName,
+  type Subject,
 } from "../scenes/mod.ts";
 import type { RunOf } from "./config.ts";
 import type { ShownObject } from "./holes.ts";
@@ -84,15 +85,19 @@ const DEPTH = 3;
 /** The engine has threads of its own; data needs a small part of one. */
 export const WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
 
+/** The subjects of these codes, or all: those that are kept from training too. */
+export async function subjectsOf(codes: readonly string[] | undefined): Promise<readonly Subject[]> {
+  const wanted = codes === undefined ? undefined : new Set(codes);
+  return (await readSubjects()).filter(({ code }) => wanted?.has(code) ?? true);
+}
+
 async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promise<Source> {
   const { stage, key, rank, cursor, onPrepare } = request;
-  const all = await readSubjects();
-  const wanted = data.subjects === undefined ? undefined : new Set(data.subjects);
-  const subjects = all.filter(({ code }) => wanted?.has(code) ?? true);
+  const subjects = await subjectsOf(data.subjects);
   const folder = data.folder ?? SCENES_CACHE;
   const stream = await openSceneStream({
     subjects,
-    scenes: NANO_SCENES,
+    scenes: { ...NANO_SCENES, kinds: data.kinds, styles: data.styles },
     captions: NANO_CAPTIONS,
     folder,
     buckets: stage.sizes,
@@ -105,7 +110,7 @@ async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promi
     onStage: (step) => onPrepare("installs" in step ? step.installs.join(", ") : step.draws),
   });
   const codes = subjects.map(({ code }) => code);
-  const styles = Object.keys(NANO_SCENES.styles) as StyleName[];
+  const styles = (Object.keys(data.styles) as StyleName[]).filter((style) => data.styles[style]! > 0);
   const masters = request.objects ? await openMasters({ folder, codes, styles }) : undefined;
   const byCode = new Map(subjects.map((subject) => [subject.code, subject]));
   return {

@@ -137,8 +137,7 @@ export function tinyClassifierRun(root: string, subjects: readonly string[]): Ru
   const input = {
     kind: "classifier",
     seed: 5,
-    data: { kind: "scenes", folder: join(root, "icons"), subjects },
-    styles: { noto: 1 },
+    data: { kind: "scenes", folder: join(root, "icons"), subjects, styles: { noto: 1 } },
     network: { side: 16, widths: [8, 16], features: 8 },
     stages: [
       {
