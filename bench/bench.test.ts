@@ -77,7 +77,10 @@ test("bench --smoke measures every group, says how much disk it takes and leaves
   for (const { ours } of train.rows) expect(ours.peakBytes).toBeGreaterThan(1e8);
   // Without an MPI library it says what to install instead.
   if (scaling.allreduce === undefined) expect(scaling.absent).toContain("openmpi");
-  else expect(scaling.allreduce.samples.map(({ bytes }) => bytes)).toEqual(scale.sums.bytes);
+  else {
+    expect(scaling.allreduce.samples.map(({ bytes }) => bytes)).toEqual(scale.sums.bytes);
+    expect(scaling.together!.slowed.length).toBe(scale.step.repeats);
+  }
   for (const { nodes } of scaling.expected) {
     expect(nodes.map((one) => one.nodes)).toEqual(NODES);
     expect(nodes[0]!.efficiency).toBeCloseTo(1, 9);

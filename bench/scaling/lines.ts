@@ -2,18 +2,27 @@ import { median } from "../measure.ts";
 import type { Expectation, Scaling } from "./measure.ts";
 
 /** What a person reads of the group `scaling`. */
-export function scalingLines({ step, bucketBytes, allreduce, absent, expected }: Scaling): string[] {
+export function scalingLines({
+  step,
+  bucketBytes,
+  allreduce,
+  together,
+  absent,
+  expected,
+}: Scaling): string[] {
   const measured = [
     "Scaling to many nodes",
     `  measured here: training step, ${step.name}: ${s(median(step.seconds))} (deviation ${percent(step.deviation)}), ${mb(step.gradientBytes)} of gradients in buckets of ${mb(bucketBytes)}`,
   ];
-  if (allreduce === undefined) return [...measured, `  no sums of two processes: ${absent}`];
+  if (allreduce === undefined || together === undefined)
+    return [...measured, `  no sums of two processes: ${absent}`];
   const { library, samples, link, worstMisfit } = allreduce;
   return [
     ...measured,
     `  measured here: sums of two processes in shared memory, ${library}: ${samples.map(({ bytes, seconds }) => `${mb(bytes)} ${s(seconds)}`).join(", ")}`,
     `    fitted: ${(1e6 * link.alpha).toPrecision(3)} us a message, ${(1e9 * link.beta).toPrecision(3)} ns a byte; worst misfit ${percent(worstMisfit)}`,
     `    a step of two with naps for its computation: ${s(allreduce.stepSeconds)}, by the model ${s(allreduce.expectedStepSeconds)}`,
+    `  measured here: a step of two processes, half of the batch each: ${s(median(together.plain))}; where the sums of gradients take ${together.milliseconds} ms longer: ${s(median(together.slowed))}, ${grown(together)} more`,
     "  assumed: the wires below, on top of what a message and a byte took here; backward pass twice the forward pass;",
     "    independent normal deviations of the nodes' steps; the full U-Net at the rate of the step measured here",
     "  expected efficiency, gradients sent during the backward pass (after it)",
@@ -37,6 +46,11 @@ function workloadTables(expected: readonly Expectation[]): string[] {
       }),
     ];
   });
+}
+
+/** In milliseconds: steps beside each other are compared, since the machine's speed changes. */
+function grown({ plain, slowed }: NonNullable<Scaling["together"]>): string {
+  return `${(1000 * median(slowed.map((seconds, i) => seconds - plain[i]!))).toFixed(0)} ms`;
 }
 
 function percent(share: number): string {

@@ -19,6 +19,7 @@ import {
   stepSeconds,
 } from "./model.ts";
 import type { RanksFound, RanksJob } from "./ranks.ts";
+import type { SlowRanksFound, SlowRanksJob } from "./slow-ranks.ts";
 
 /** Expected steps of one workload over one network. */
 export interface Expectation {
@@ -55,6 +56,8 @@ export interface Scaling {
     readonly stepSeconds: number;
     readonly expectedStepSeconds: number;
   };
+  /** Training steps of two processes with half of the batch each, and with a wire that is slower by so much. */
+  readonly together?: SlowRanksFound & { readonly milliseconds: number };
   /** Why there is no measurement, and so nothing to expect. */
   readonly absent?: string;
   readonly expected: readonly Expectation[];
@@ -68,6 +71,10 @@ function bucketBytesOf(gradients: readonly GradientSize[]): number {
 }
 
 const RANKS = fileURLToPath(new URL("./ranks.js", import.meta.url));
+const SLOW_RANKS = fileURLToPath(new URL("./slow-ranks.js", import.meta.url));
+
+/** What all sums of gradients together are made to take longer. */
+const SLOWED_MILLISECONDS = 100;
 
 /**
  * Assumed: the backward pass does twice the work of the forward pass (each product has two derivatives), and the
@@ -104,11 +111,17 @@ export async function scaling(context: Context): Promise<Scaling> {
     bucketBytes,
   };
   tell("scaling: two processes");
-  const ranks = await askRanks(
-    { bytes: scale.sums.bytes, repeats: scale.sums.repeats, step: NAP, gradients, bucketBytes },
-    signal,
-  );
+  const asked = { bytes: scale.sums.bytes, repeats: scale.sums.repeats, step: NAP, gradients, bucketBytes };
+  const ranks = await askRanks<RanksFound>(RANKS, asked satisfies RanksJob, signal);
   if ("absent" in ranks) return { ...found, ...ranks, expected: [] };
+  tell("scaling: steps of two processes over a slow wire");
+  const slow = {
+    model: EMBEDDED_MODEL,
+    step: { ...scale.step, batch: scale.step.batch / 2 },
+    milliseconds: SLOWED_MILLISECONDS,
+  };
+  const together = await askRanks<SlowRanksFound>(SLOW_RANKS, slow satisfies SlowRanksJob, signal);
+  if ("absent" in together) return { ...found, ...together, expected: [] };
 
   const link = fitLink(ranks.samples);
   const misfits = ranks.samples.map((one) =>
@@ -131,6 +144,7 @@ export async function scaling(context: Context): Promise<Scaling> {
       worstMisfit: Math.max(...misfits),
       expectedStepSeconds: stepSeconds(NAP, planBuckets(gradients, bucketBytes), link, 2, true),
     },
+    together: { ...together, milliseconds: SLOWED_MILLISECONDS },
     expected: workloads.flatMap((workload) =>
       Object.entries(WIRES).map(([name, wire]) => ({
         workload: workload.name,
@@ -171,17 +185,21 @@ function expect(
   });
 }
 
-async function askRanks(
-  job: RanksJob,
+/** What the first of two processes found that run a program with a job. */
+async function askRanks<F>(
+  program: string,
+  job: RanksJob | SlowRanksJob,
   signal: AbortSignal,
-): Promise<RanksFound | { readonly absent: string }> {
+): Promise<F | { readonly absent: string }> {
   try {
     const { stdout: version } = await run("mpirun", ["--version"], signal);
     // Open MPI wants to be told that this is a test on few cores, perhaps in a container.
-    const options = version.includes("Open MPI") ? ["--allow-run-as-root", "--oversubscribe"] : [];
-    const args = [...options, "-n", "2", process.execPath, RANKS, JSON.stringify(job)];
+    const options = version.includes("Open MPI")
+      ? ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
+      : [];
+    const args = [...options, "-n", "2", process.execPath, program, JSON.stringify(job)];
     const { code, stdout, stderr } = await run("mpirun", args, signal);
-    if (code === 0) return JSON.parse(stdout) as RanksFound;
+    if (code === 0) return JSON.parse(stdout) as F;
     return { absent: stderr.trim().split("\n")[0] ?? `exit code ${code}` };
   } catch (error) {
     signal.throwIfAborted();

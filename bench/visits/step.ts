@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { product } from "../../src/base/mod.ts";
 import { openPart, readTensor, type TensorEntry } from "../../src/checkpoint/mod.ts";
-import { graphFlops, type ParameterShape, parametersOf } from "../../src/graph/mod.ts";
+import { type Graph, graphFlops, type ParameterShape, parametersOf } from "../../src/graph/mod.ts";
 import { bindUNet } from "../../src/pipelines/mod.ts";
 import { foldIn, type Key, keyOf, normal } from "../../src/random/mod.ts";
-import { startEngine } from "../../src/runtime/mod.ts";
+import { type Engine, startEngine } from "../../src/runtime/mod.ts";
 import { cast, float32, type Tensor } from "../../src/tensor/mod.ts";
 import { decaysMatrices, diffusionGraph, openTrainer } from "../../src/train/mod.ts";
 import type { StepCase, StepResult, Visit } from "../jobs.ts";
@@ -24,42 +24,51 @@ export const LEARNING_RATE = 1e-6;
 
 /** Training steps of the model's U-Net as the trainer makes them, on noise. */
 export const visitStep: Visit<"step"> = async (job, tell) => {
-  const { config, part } = bindUNet(await openPart(join(job.model, "unet")));
   const results: StepResult[] = [];
   for (const one of job.cases) {
     tell(one.name);
-    const { batch, side, tokens } = one;
-    const shape = { batch, height: side, width: side, contextLength: tokens };
-    const graph = diffusionGraph(config, shape, "diffusers");
-    const shapes = parametersOf(graph);
     await using engine = await startEngine({ device: "cpu", threads: job.threads });
-    const trainer = await openTrainer({
-      engine,
-      trained: shapes.map(({ name }) => name),
-      optimizer: OPTIMIZER,
-      state: { updates: 0, samples: 0, parameters: await readAll(part.entries, shapes) },
-    });
-    const program = await trainer.prepare("step", graph);
-    const feeds = feedsOf(one, config.inChannels, config.encoderHidDim, keyOf(1));
+    const { graph, step } = await openStep(engine, job.model, one);
     const losses: number[] = [];
-    const step = async () => {
-      losses.push(
-        (await trainer.step(program, [feeds], { learningRate: LEARNING_RATE, samples: batch })).loss,
-      );
+    const next = async () => {
+      losses.push(await step());
     };
-    await step();
+    await next();
     results.push({
       name: one.name,
-      batch,
-      seconds: await repeated(one.repeats, step),
+      batch: one.batch,
+      seconds: await repeated(one.repeats, next),
       losses,
       peakBytes: (await watchMemory(engine).stop(0)).peakBytes,
       forwardFlops: graphFlops(graph),
-      gradients: shapes.map(({ name, shape }) => ({ name, size: product(shape) })),
+      gradients: parametersOf(graph).map(({ name, shape }) => ({ name, size: product(shape) })),
     });
   }
   return results;
 };
+
+/** What it takes to train the U-Net of a model folder in an engine; every step learns from the same noise. */
+export async function openStep(
+  engine: Engine,
+  model: string,
+  one: StepCase,
+): Promise<{ readonly graph: Graph; step(): Promise<number> }> {
+  const { config, part } = bindUNet(await openPart(join(model, "unet")));
+  const { batch, side, tokens } = one;
+  const shape = { batch, height: side, width: side, contextLength: tokens };
+  const graph = diffusionGraph(config, shape, "diffusers");
+  const shapes = parametersOf(graph);
+  const trainer = await openTrainer({
+    engine,
+    trained: shapes.map(({ name }) => name),
+    optimizer: OPTIMIZER,
+    state: { updates: 0, samples: 0, parameters: await readAll(part.entries, shapes) },
+  });
+  const program = await trainer.prepare("step", graph);
+  const feeds = feedsOf(one, config.inChannels, config.encoderHidDim, keyOf(1));
+  const settings = { learningRate: LEARNING_RATE, samples: batch };
+  return { graph, step: async () => (await trainer.step(program, [feeds], settings)).loss };
+}
 
 /** Nobody but the trainer holds the values, so that they can go once they are in the engine. */
 async function readAll(
