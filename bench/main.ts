@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, statfs } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, statfs } from "node:fs/promises";
 import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -53,16 +53,12 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
   const tell = (line: string) => console.error(line);
   const base = values.folder === undefined ? tmpdir() : resolve(values.folder);
   await mkdir(base, { recursive: true });
-  await checkSpace(
-    base,
-    names.reduce((sum, name) => sum + GROUPS[name].diskBytes(scale), 0),
-    tell,
-  );
-  const peer = values.python === undefined ? {} : await peerVersions(values.python, signal);
   // A kept folder has one name, so that the next run finds it.
-  const model = values.keep
-    ? join(base, `kandinsky-bench-${scale.name}`)
-    : await mkdtemp(join(base, "kandinsky-bench-"));
+  const kept = join(base, `kandinsky-bench-${scale.name}`);
+  const needed = names.reduce((sum, name) => sum + GROUPS[name].diskBytes(scale), 0);
+  await checkSpace(base, Math.max(0, needed - (values.keep ? await bytesIn(kept) : 0)), tell);
+  const peer = values.python === undefined ? {} : await peerVersions(values.python, signal);
+  const model = values.keep ? kept : await mkdtemp(join(base, "kandinsky-bench-"));
   await mkdir(model, { recursive: true });
   const work = async () => {
     const scratch = await mkdtemp(join(base, "kandinsky-bench-"));
@@ -149,6 +145,13 @@ function groupsNamed(positionals: readonly string[]): GroupName[] {
     wanted: all.join(", "),
     ...(close === undefined ? {} : { hint: `did you mean ${close}?` }),
   });
+}
+
+/** What all files of a folder take; nothing where there is none. */
+async function bytesIn(folder: string): Promise<number> {
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const stats = await Promise.all(names.map((name) => stat(join(folder, name))));
+  return stats.reduce((sum, one) => sum + (one.isFile() ? one.size : 0), 0);
 }
 
 /** Says how much disk the run takes, and throws `disk_full` before anything is written where there is less. */

@@ -11,6 +11,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { defineRun } from "../src/runs/mod.ts";
+import base from "./nano-unet.ts";
 
 export default defineRun({
   kind: "diffusion",
@@ -18,7 +19,7 @@ export default defineRun({
   start: "model",
   inpainting: {},
   seed: 2,
-  data: { kind: "scenes" },
+  data: base.data,
   stages: [
     {
       name: "64",

@@ -18,7 +18,14 @@ export default defineRun({
   model: fileURLToPath(new URL("../../runs/nano-autoencoder/model", import.meta.url)),
   start: "fresh",
   seed: 1,
-  data: { kind: "scenes" },
+  data: {
+    kind: "scenes",
+    // Layouts, counts and backgrounds are right after 100,000 samples; what 320 subjects look like takes many times as
+    // many. So mostly one subject, in one style, of nearly one size.
+    kinds: { single: 0.75, relation: 0.1, count: 0.1, grid: 0.05 },
+    styles: { noto: 0.85, flat: 0.15 },
+    alone: { side: [0.78, 0.88], shift: 0.015 },
+  },
   stages: [
     {
       name: "32",

@@ -59,6 +59,10 @@ const SCENES = z.strictObject({
     .partialRecord(z.enum(STYLE_NAMES), z.number().min(0))
     .refine(hasWeight, { error: "at least one style" })
     .default(NANO_SCENES.styles),
+  /** How single subjects lie: least and most of their side, and how far from the middle, in units of the picture. */
+  alone: z
+    .strictObject({ side: z.tuple([share, share]), shift: share })
+    .default({ ...NANO_SCENES.alone, side: [...NANO_SCENES.alone.side] }),
 });
 
 const FILES = z.strictObject({
@@ -203,8 +207,8 @@ const AUTOENCODER = z.strictObject({
 const CLASSIFIER = z.strictObject({
   kind: z.literal("classifier"),
   ...COMMON,
-  /** Every scene shows one subject. */
-  data: SCENES.omit({ kinds: true }),
+  /** Every scene shows one subject, of many sizes and places. */
+  data: SCENES.omit({ kinds: true, alone: true }),
   /** Side of the pictures that it sees, channels of its levels, length of its features. */
   network: z.strictObject({ side: count, widths: z.array(count).min(1), features: count }),
   stages: z.array(PICTURE_STAGE).min(1),

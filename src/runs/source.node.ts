@@ -93,11 +93,12 @@ export async function subjectsOf(codes: readonly string[] | undefined): Promise<
 
 async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promise<Source> {
   const { stage, key, rank, cursor, onPrepare } = request;
+  const { kinds, styles, alone } = data;
   const subjects = await subjectsOf(data.subjects);
   const folder = data.folder ?? SCENES_CACHE;
   const stream = await openSceneStream({
     subjects,
-    scenes: { ...NANO_SCENES, kinds: data.kinds, styles: data.styles },
+    scenes: { ...NANO_SCENES, kinds, styles, alone },
     captions: NANO_CAPTIONS,
     folder,
     buckets: stage.sizes,
@@ -110,8 +111,8 @@ async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promi
     onStage: (step) => onPrepare("installs" in step ? step.installs.join(", ") : step.draws),
   });
   const codes = subjects.map(({ code }) => code);
-  const styles = (Object.keys(data.styles) as StyleName[]).filter((style) => data.styles[style]! > 0);
-  const masters = request.objects ? await openMasters({ folder, codes, styles }) : undefined;
+  const drawn = (Object.keys(styles) as StyleName[]).filter((style) => styles[style]! > 0);
+  const masters = request.objects ? await openMasters({ folder, codes, styles: drawn }) : undefined;
   const byCode = new Map(subjects.map((subject) => [subject.code, subject]));
   return {
     waiting: stream.waiting,
