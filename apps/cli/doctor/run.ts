@@ -115,7 +115,7 @@ async function examine(context: Context, folder: string, memory: number | undefi
     describeDisk(folder).catch(() => undefined),
   ]);
   // After the rest: it tries how fast this machine is.
-  const pictures = "error" in model ? [] : await forecast(context, folder, memory);
+  const pictures = "error" in model ? [] : await forecast(context, folder, memory, machine.memory.free);
   const graphics = detectGraphics(context.env, context.stderr.isTTY === true);
   const film = FILM_CODEC;
   return {
@@ -139,8 +139,11 @@ async function forecast(
   context: Context,
   folder: string,
   memory: number | undefined,
+  free: number,
 ): Promise<PictureForecast[]> {
   await using model = await Kandinsky3.load({ model: folder, ...(memory === undefined ? {} : { memory }) });
+  // Small pictures have no plan and but a bound of their time, unless there is a limit.
+  await using planning = await Kandinsky3.load({ model: folder, memory: memory ?? free });
   const { side, unit } = model.info;
   const sides = FORECAST_SHARES.map((share) => Math.max(1, Math.round((side * share) / unit)) * unit);
   const pictures: PictureForecast[] = [];
@@ -148,7 +151,8 @@ async function forecast(
     const size = { width: one, height: one };
     try {
       const job = await model.resolve({ prompt: "x", seed: 0, ...size });
-      pictures.push({ ...size, ...(await model.estimate(job)) });
+      const estimate = await model.estimate(job);
+      pictures.push({ ...size, ...(estimate.plan === undefined ? await planning.estimate(job) : estimate) });
     } catch (error) {
       if (!(error instanceof KandinskyError)) throw error;
       pictures.push({ ...size, error: wordError(context, error).replace("\n ", ";") });
