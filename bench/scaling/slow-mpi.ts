@@ -8,7 +8,7 @@ import { isMainThread, parentPort } from "node:worker_threads";
 import { type Communicator, openMpi, openMpiThread, serve } from "../../src/mpi/mod.ts";
 
 /** How many numbers set the wire's speed. */
-export const SETTING = 3;
+const SETTING = 3;
 
 export default () => openMpiThread(new URL(import.meta.url));
 

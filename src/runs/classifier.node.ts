@@ -14,7 +14,6 @@ import {
   SCENES_CACHE,
   type SceneOptions,
   type SceneSpec,
-  type StyleName,
 } from "../scenes/mod.ts";
 import { float32, row, type Tensor } from "../tensor/mod.ts";
 import type { Trainer, TrainingProgram } from "../train/mod.ts";
@@ -25,7 +24,7 @@ import { initialWeights } from "./initial.ts";
 import { type Bench, KEYS, type Learner, type OpenStage } from "./learner.ts";
 import type { Figures } from "./log.node.ts";
 import { shareOf } from "./share.ts";
-import { subjectsOf, WORKERS } from "./source.node.ts";
+import { stylesOf, subjectsOf, WORKERS } from "./source.node.ts";
 
 type Config = RunOf<"classifier">;
 
@@ -73,7 +72,7 @@ export async function openClassifier(config: Config, { key, tell, rank, sum }: B
     masters ??= await openMasters({
       folder,
       codes: subjects.map(({ code }) => code),
-      styles: stylesOf(config),
+      styles: stylesOf(data),
     });
     const drawn = specs.map((spec) => composeScene(spec, masters!, side));
     const image = meansTensor(drawn, network.side);
@@ -111,7 +110,7 @@ export async function openClassifier(config: Config, { key, tell, rank, sum }: B
     const unseen = subjects.filter(({ heldOut }) => heldOut);
     const codes = [...unseen.map(({ code }) => code), ...classes].slice(0, HUNDRED);
     let [right, asked] = [0, 0];
-    for (const style of stylesOf(config)) {
+    for (const style of stylesOf(data)) {
       const known = await featuresOf(
         trainer,
         codes.map((code) => aloneSpec(code, style, "white", 0.82)),
@@ -193,8 +192,4 @@ export async function openClassifier(config: Config, { key, tell, rank, sum }: B
     drawSheet: async () => false,
     close: async () => examiner?.release(),
   };
-}
-
-function stylesOf({ data: { styles } }: Config): StyleName[] {
-  return (Object.keys(styles) as StyleName[]).filter((style) => styles[style]! > 0);
 }

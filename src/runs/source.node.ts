@@ -91,6 +91,11 @@ export async function subjectsOf(codes: readonly string[] | undefined): Promise<
   return (await readSubjects()).filter(({ code }) => wanted?.has(code) ?? true);
 }
 
+/** The styles that are drawn at all. */
+export function stylesOf({ styles }: Pick<DataOf<"scenes">, "styles">): StyleName[] {
+  return (Object.keys(styles) as StyleName[]).filter((style) => styles[style]! > 0);
+}
+
 async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promise<Source> {
   const { stage, key, rank, cursor, onPrepare } = request;
   const { kinds, styles, alone } = data;
@@ -111,8 +116,7 @@ async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promi
     onStage: (step) => onPrepare("installs" in step ? step.installs.join(", ") : step.draws),
   });
   const codes = subjects.map(({ code }) => code);
-  const drawn = (Object.keys(styles) as StyleName[]).filter((style) => styles[style]! > 0);
-  const masters = request.objects ? await openMasters({ folder, codes, styles: drawn }) : undefined;
+  const masters = request.objects ? await openMasters({ folder, codes, styles: stylesOf(data) }) : undefined;
   const byCode = new Map(subjects.map((subject) => [subject.code, subject]));
   return {
     waiting: stream.waiting,
