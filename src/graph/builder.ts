@@ -18,7 +18,26 @@ export class GraphBuilder {
 
   /** Appends an operation and returns its value; throws `graph_invalid` where the inputs do not fit. */
   apply<K extends OpName>(op: K, inputs: readonly Value[], attributes: OpAttributes[K]): Value {
-    const { arity, infer } = OPS[op];
+    return this.#append(op, inputs, attributes, () => this.#inferAt(op, inputs, attributes));
+  }
+
+  /**
+   * Appends a node of another graph on copies of its inputs. Where these have the types and shapes of `before`, so has
+   * the value: passes copy most of a graph as it is.
+   */
+  copy(node: Node, inputs: readonly Value[], before: readonly Signature[]): Value {
+    const { op, attributes } = node;
+    const isSame = inputs.every((value, i) => isEqualSignature(value, before[i]!));
+    if (!isSame) return this.apply(op, inputs, attributes as never);
+    return this.#append(op, inputs, attributes as never, () => node);
+  }
+
+  #append<K extends OpName>(
+    op: K,
+    inputs: readonly Value[],
+    attributes: OpAttributes[K],
+    signatureOf: () => Signature,
+  ): Value {
     if (inputs.some((value) => value.builder !== this)) {
       throw new KandinskyError("graph_invalid", {
         what: `cannot add ${op}`,
@@ -26,19 +45,12 @@ export class GraphBuilder {
       });
     }
     const ids = inputs.map((value) => value.id);
-    const key = op === "constant" ? undefined : `${op} ${ids} ${JSON.stringify(attributes)}`;
+    const key = op === "constant" ? undefined : `${op} ${ids} ${textOf(attributes)}`;
     const known = key === undefined ? undefined : this.#known.get(key);
     if (known !== undefined) return this.value(known);
-    if (inputs.length < arity[0] || inputs.length > arity[1]) {
-      throw new KandinskyError("graph_invalid", {
-        what: `cannot add ${op}`,
-        seen: `${inputs.length} inputs`,
-        wanted: `${arity[0]} to ${arity[1]}`,
-      });
-    }
-    const signature = this.#inferAt(op, inputs, () => infer(inputs, attributes));
+    const { dtype, shape } = signatureOf();
     // The mapped type of Node ties op to attributes; a generic K cannot show that to the compiler.
-    const node = { op, attributes, inputs: ids, dtype: signature.dtype, shape: signature.shape } as Node;
+    const node = { op, attributes, inputs: ids, dtype, shape } as Node;
     const id = this.#nodes.push(node) - 1;
     if (key !== undefined) this.#known.set(key, id);
     return this.value(id);
@@ -80,9 +92,17 @@ export class GraphBuilder {
     return { nodes: [...this.#nodes], outputs: new Map(this.#outputs), taps: new Map(this.#taps) };
   }
 
-  #inferAt(op: OpName, inputs: readonly Value[], infer: () => Signature): Signature {
+  #inferAt<K extends OpName>(op: K, inputs: readonly Value[], attributes: OpAttributes[K]): Signature {
+    const { arity, infer } = OPS[op];
+    if (inputs.length < arity[0] || inputs.length > arity[1]) {
+      throw new KandinskyError("graph_invalid", {
+        what: `cannot add ${op}`,
+        seen: `${inputs.length} inputs`,
+        wanted: `${arity[0]} to ${arity[1]}`,
+      });
+    }
     try {
-      return infer();
+      return infer(inputs, attributes);
     } catch (error) {
       if (!(error instanceof KandinskyError)) throw error;
       const graph = this.finish();
@@ -93,6 +113,24 @@ export class GraphBuilder {
       });
     }
   }
+}
+
+/** Attributes as text, made once: a node's copies share them. */
+const TEXTS = new WeakMap<object, string>();
+
+function textOf(attributes: object): string {
+  const known = TEXTS.get(attributes);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(attributes);
+  TEXTS.set(attributes, text);
+  return text;
+}
+
+function isEqualSignature(a: Signature, b: Signature): boolean {
+  if (a.dtype !== b.dtype) return false;
+  return (
+    a.shape === b.shape || (a.shape.length === b.shape.length && a.shape.every((n, i) => n === b.shape[i]))
+  );
 }
 
 /** Runs `define` on a new builder; its returned values become the graph's results by name. */

@@ -22,12 +22,13 @@ export function rewrite(
   const needed = reachable(graph, graph.outputs.values());
   const copies = new Map<number, Value>();
   const copyOf = (id: number) => copies.get(id)!;
-  graph.nodes.forEach((node, id) => {
-    if (!needed.has(id)) return;
+  for (const id of [...needed].sort((a, b) => a - b)) {
+    const node = graph.nodes[id]!;
     const inputs = node.inputs.map(copyOf);
     const value = replace(node, inputs, { builder, id, copyOf });
-    copies.set(id, value ?? builder.apply(node.op, inputs, node.attributes as never));
-  });
+    const before = node.inputs.map((input) => graph.nodes[input]!);
+    copies.set(id, value ?? builder.copy(node, inputs, before));
+  }
   for (const [name, id] of graph.outputs) builder.output(name, copies.get(id)!);
   for (const [name, id] of graph.taps) {
     const copy = copies.get(id);
@@ -38,9 +39,12 @@ export function rewrite(
 
 /** The nodes that the given ones need, themselves included. */
 export function reachable(graph: Graph, from: Iterable<number>): Set<number> {
-  const needed = new Set<number>(from);
-  for (let id = graph.nodes.length - 1; id >= 0; id--) {
-    if (needed.has(id)) for (const input of graph.nodes[id]!.inputs) needed.add(input);
+  const needed = new Set<number>();
+  const open = [...from];
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    if (needed.has(id)) continue;
+    needed.add(id);
+    open.push(...graph.nodes[id]!.inputs);
   }
   return needed;
 }
