@@ -104,7 +104,7 @@ test("bench scaling says what is missing where there is no mpirun", { timeout: 5
   expect(status).toBe(0);
   expect(stdout).toMatch(/no sums of two processes: spawn mpirun ENOENT; install Open MPI/);
   // An eighth: the pieces that the trainer sends.
-  expect(stdout).toContain("103 MB of gradients in buckets of 12.9 MB");
+  expect(stdout).toContain("0.257 MB of gradients in buckets of 32 kB");
 });
 
 test("bench full draws a picture with a whole model inside a memory limit, or says that there is none", {

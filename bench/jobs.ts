@@ -47,7 +47,7 @@ export type PeakCase =
   | { readonly name: string; readonly op: "product"; readonly side: number }
   | { readonly name: string; readonly op: "convolution"; readonly channels: number; readonly side: number };
 
-/** Training steps of the embedded model's U-Net. */
+/** Training steps of a U-Net. */
 export interface StepCase {
   readonly name: string;
   readonly batch: number;
@@ -71,7 +71,7 @@ export type Kind = keyof Cases;
 /** Work for one process: all cases of one kind, one after the other. */
 export interface Job<K extends Kind = Kind> {
   readonly kind: K;
-  /** Folder of the whole model. */
+  /** Folder of the whole model; for training steps that of the U-Net. */
   readonly model: string;
   /** Safetensors with `CASE/INPUT` of every case. */
   readonly inputs: string;

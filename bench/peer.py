@@ -114,7 +114,7 @@ def steps():
     """Training steps as they are usually written: channels_last, AdamW, clipping, an average by foreach."""
     import resource
 
-    model = diffusers_model("Kandinsky3UNet", "unet").train().to(memory_format=torch.channels_last)
+    model = diffusers_model("Kandinsky3UNet", "").train().to(memory_format=torch.channels_last)
     parameters = [parameter.requires_grad_() for parameter in model.parameters()]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.01},

@@ -1,3 +1,6 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { EMBEDDED_MODEL } from "../src/pipelines/mod.ts";
 import type { FilmCases } from "./films.ts";
 import type { MovqCase, NanoCase, PeakCase, StepCase, TextCase, UNetCase } from "./jobs.ts";
 
@@ -11,6 +14,8 @@ export interface Scale {
   readonly movq: readonly MovqCase[];
   readonly text: readonly TextCase[];
   readonly nano: readonly NanoCase[];
+  /** Folder of the U-Net that the training steps train. */
+  readonly trained: string;
   readonly step: StepCase;
   readonly train: readonly StepCase[];
   /** Sums of two processes: sizes, and how often each. */
@@ -60,6 +65,7 @@ export function fullScale(large: boolean): Scale {
     ],
     text: [{ name: "2 layers, 77 tokens", tokens: 77, repeats: 5 }],
     nano: [nanoCase(25, 5)],
+    trained: join(EMBEDDED_MODEL, "unet"),
     step: { name: "batch 64 of 8x8 latents", batch: 64, side: 8, tokens: 32, repeats: 10 },
     train: [8, 16].map((side) => ({
       name: `batch 64 of ${side}x${side} latents`,
@@ -99,6 +105,7 @@ export function smokeScale(): Scale {
     movq: [movqCase("decode", 64, 1), movqCase("encode", 64, 1)],
     text: [{ name: "2 layers, 7 tokens", tokens: 7, repeats: 2 }],
     nano: [nanoCase(3, 1)],
+    trained: fileURLToPath(new URL("../../golden/unet-grad", import.meta.url)),
     step: { name: "batch 2 of 8x8 latents", batch: 2, side: 8, tokens: 7, repeats: 2 },
     train: [{ name: "batch 2 of 8x8 latents", batch: 2, side: 8, tokens: 7, repeats: 2 }],
     sums: { bytes: [16, 2 ** 16, 2 ** 22], repeats: 2 },

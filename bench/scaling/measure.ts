@@ -2,7 +2,6 @@ import { fileURLToPath } from "node:url";
 import { product } from "../../src/base/mod.ts";
 import { graphFlops } from "../../src/graph/mod.ts";
 import { KANDINSKY3_UNET, unetGraph, unetParameters } from "../../src/models/mod.ts";
-import { EMBEDDED_MODEL } from "../../src/pipelines/mod.ts";
 import { PIECES } from "../../src/train/mod.ts";
 import type { Context } from "../compare.ts";
 import type { StepResult } from "../jobs.ts";
@@ -95,7 +94,7 @@ export async function scaling(context: Context): Promise<Scaling> {
   const outputs = `${scratch}/step-none`;
   const job = {
     kind: "step" as const,
-    model: EMBEDDED_MODEL,
+    model: scale.trained,
     inputs: outputs,
     outputs,
     threads,
@@ -116,7 +115,7 @@ export async function scaling(context: Context): Promise<Scaling> {
   if ("absent" in ranks) return { ...found, ...ranks, expected: [] };
   tell("scaling: steps of two processes over a slow wire");
   const slow = {
-    model: EMBEDDED_MODEL,
+    model: scale.trained,
     step: { ...scale.step, batch: scale.step.batch / 2 },
     milliseconds: SLOWED_MILLISECONDS,
   };

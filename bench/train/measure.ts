@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { openPart, writeSafetensors } from "../../src/checkpoint/mod.ts";
-import { bindUNet, EMBEDDED_MODEL } from "../../src/pipelines/mod.ts";
+import { bindUNet } from "../../src/pipelines/mod.ts";
 import { keyOf } from "../../src/random/mod.ts";
 import type { Context } from "../compare.ts";
 import type { Job, StepCase, StepResult } from "../jobs.ts";
@@ -38,10 +38,10 @@ export interface Train {
 /** Rounds of ours, PyTorch, ours, PyTorch: whatever the machine does meanwhile meets both. */
 const ROUNDS_WITH_PEER = 2;
 
-/** Steps of the embedded U-Net, each side and case in a process of its own, so that its memory is its own too. */
+/** Steps of a small U-Net, each side and case in a process of its own, so that its memory is its own too. */
 export async function train(context: Context): Promise<Train> {
   const { scale, python } = context;
-  const { config } = bindUNet(await openPart(join(EMBEDDED_MODEL, "unet")));
+  const { config } = bindUNet(await openPart(scale.trained));
   const allocator = python === undefined ? undefined : cachingAllocator();
   const rows: TrainRow[] = [];
   let failure: string | undefined;
@@ -58,7 +58,7 @@ export async function train(context: Context): Promise<Train> {
 }
 
 async function measure(
-  { scratch, python, signal, threads, tell }: Context,
+  { scale, scratch, python, signal, threads, tell }: Context,
   one: StepCase,
   config: { readonly inChannels: number; readonly encoderHidDim: number },
   allocator: string | undefined,
@@ -68,7 +68,7 @@ async function measure(
   const named = Object.entries(feeds).map(([name, tensor]) => ({ name: `${one.name}/${name}`, tensor }));
   await writeSafetensors(inputs, named, {});
   const outputs = join(scratch, "train-outputs.safetensors");
-  const job: Job<"step"> = { kind: "step", model: EMBEDDED_MODEL, inputs, outputs, threads, cases: [one] };
+  const job: Job<"step"> = { kind: "step", model: scale.trained, inputs, outputs, threads, cases: [one] };
   const ours: StepResult[] = [];
   const torch: TorchStep[] = [];
   let failure: string | undefined;

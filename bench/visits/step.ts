@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { product } from "../../src/base/mod.ts";
 import { openPart, readTensor, type TensorEntry } from "../../src/checkpoint/mod.ts";
 import { type Graph, graphFlops, type ParameterShape, parametersOf } from "../../src/graph/mod.ts";
@@ -47,13 +46,13 @@ export const visitStep: Visit<"step"> = async (job, tell) => {
   return results;
 };
 
-/** What it takes to train the U-Net of a model folder in an engine; every step learns from the same noise. */
+/** What it takes to train the U-Net of a folder in an engine; every step learns from the same noise. */
 export async function openStep(
   engine: Engine,
   model: string,
   one: StepCase,
 ): Promise<{ readonly graph: Graph; step(): Promise<number> }> {
-  const { config, part } = bindUNet(await openPart(join(model, "unet")));
+  const { config, part } = bindUNet(await openPart(model));
   const { batch, side, tokens } = one;
   const shape = { batch, height: side, width: side, contextLength: tokens };
   const graph = diffusionGraph(config, shape, "diffusers");

@@ -33,7 +33,7 @@ const FILM = { file: "film.webm", frameRate: 12 };
 test("animate: frames and film are there, and a film stopped after each event goes on to the same bytes", {
   timeout: 240_000,
 }, async () => {
-  await using model = await Kandinsky3.load({ model: TINY });
+  await using model = await Kandinsky3.load({ model: TINY, threads: 1 });
   const whole = join(temporaryFolder(), "whole");
   const events: FilmEvent[] = [];
   const job = await beginFilm(REQUEST, placeOf(model, whole, FILM), false);
@@ -69,7 +69,7 @@ test("animate: frames and film are there, and a film stopped after each event go
 });
 
 test("beginFilm refuses folders of other jobs and requests that cannot be films, before anything is drawn", async () => {
-  await using model = await Kandinsky3.load({ model: TINY });
+  await using model = await Kandinsky3.load({ model: TINY, threads: 1 });
   const folder = join(temporaryFolder(), "film");
   const place = placeOf(model, folder, FILM);
   const begin = (change: object, resume = false) =>
@@ -117,7 +117,7 @@ test("beginFilm refuses folders of other jobs and requests that cannot be films,
 });
 
 test("animate begins from a picture that is given", { timeout: 120_000 }, async () => {
-  await using model = await Kandinsky3.load({ model: TINY });
+  await using model = await Kandinsky3.load({ model: TINY, threads: 1 });
   const folder = temporaryFolder();
   const first = join(TINY, "../pipelines");
   const image = join(first, readdirSync(first).find((name) => name.endsWith(".png"))!);
@@ -140,7 +140,7 @@ test("animate begins from a picture that is given", { timeout: 120_000 }, async 
 test("animate moves over the depth that a network tells, which the film knows by its hash", {
   timeout: 120_000,
 }, async () => {
-  await using model = await Kandinsky3.load({ model: TINY });
+  await using model = await Kandinsky3.load({ model: TINY, threads: 1 });
   const folder = temporaryFolder();
   const graph = buildGraph((builder) => ({
     depth: reshape(slice(builder.input("picture", "float32", [1, 3, 32, 32]), 1, 0, 1), [1, 32, 32]),

@@ -22,7 +22,7 @@ const FILM = { file: "film.webp", frameRate: 8 };
 test("zoom: each key frame holds the one before, the film flies over them, and a stopped film ends up equal", {
   timeout: 240_000,
 }, async () => {
-  await using model = await Kandinsky3.load({ model: TINY });
+  await using model = await Kandinsky3.load({ model: TINY, threads: 1 });
   const whole = join(temporaryFolder(), "whole");
   const job = await beginFilm(REQUEST, placeOf(model, whole, FILM), false);
   const events: FilmEvent[] = [];

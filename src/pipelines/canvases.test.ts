@@ -5,7 +5,7 @@ import { Kandinsky3, type OpenFile, type PictureRequest } from "./mod.ts";
 
 let model: Kandinsky3;
 beforeAll(async () => {
-  model = await Kandinsky3.load();
+  model = await Kandinsky3.load({ threads: 1 });
 });
 afterAll(() => model.dispose());
 

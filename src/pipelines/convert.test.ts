@@ -112,7 +112,7 @@ test("convertCheckpoints: an original set becomes a model that draws, without a 
   const inputs = [...NATIVE, join(folder, "movq.pt"), join(input, "model.safetensors")];
   const { missing } = await convertCheckpoints(inputs, output, () => {});
   expect(missing).toEqual([]);
-  await using model = await Kandinsky3.load({ model: output });
+  await using model = await Kandinsky3.load({ model: output, threads: 1 });
   expect(model.info).toMatchObject({ profile: "native", hasNullEmbedding: true });
   const request = { prompt: "two cats", steps: 1, seed: 0, width: 64, height: 64 };
   const pictures: number[] = [];

@@ -13,7 +13,7 @@ let model: Kandinsky3;
 /** A picture that the model draws itself. */
 let photo: Picture;
 beforeAll(async () => {
-  model = await Kandinsky3.load();
+  model = await Kandinsky3.load({ threads: 1 });
   const request = { prompt: "a red cat on a blue background", width: 96, height: 64, seed: 1, steps: 8 };
   for await (const event of model.generate(request)) if (event.type === "picture") photo = event.picture;
 });

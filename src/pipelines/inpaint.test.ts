@@ -19,8 +19,8 @@ beforeAll(async () => {
   cpSync(join(GOLDEN, "tiny-k3"), folder, { recursive: true, filter });
   rmSync(join(folder, "unet"), { recursive: true });
   cpSync(join(GOLDEN, "tiny-k3-inpaint", "unet"), join(folder, "unet"), { recursive: true, filter });
-  model = await Kandinsky3.load();
-  nine = await Kandinsky3.load({ model: folder });
+  model = await Kandinsky3.load({ threads: 1 });
+  nine = await Kandinsky3.load({ model: folder, threads: 1 });
 });
 afterAll(async () => {
   await model.dispose();

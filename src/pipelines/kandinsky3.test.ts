@@ -3,7 +3,7 @@ import { type GenerateRequest, Kandinsky3 } from "./mod.ts";
 
 let model: Kandinsky3;
 beforeAll(async () => {
-  model = await Kandinsky3.load();
+  model = await Kandinsky3.load({ threads: 1 });
 });
 afterAll(() => model.dispose());
 

@@ -20,7 +20,7 @@ const difference = (a: Picture, b: Picture) =>
 test("Kandinsky3: a prompt mixed in with weight 0 changes nothing, with 1 it is that prompt, between it is neither", {
   timeout: 120_000,
 }, async () => {
-  await using model = await Kandinsky3.load({ model: TINY });
+  await using model = await Kandinsky3.load({ model: TINY, threads: 1 });
   for (const profile of ["diffusers", "native"] as const) {
     const [cat, dog] = [
       await drawn(model, { prompt: "a cat", profile }),

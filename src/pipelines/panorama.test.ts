@@ -39,7 +39,7 @@ function deviation({ width, data }: Picture, from: number): number {
 test("Kandinsky3.generate panorama: 1024 pixels around, no step at windows or the wrap above 1.2 of the others", {
   timeout: 300_000,
 }, async () => {
-  await using model = await Kandinsky3.load();
+  await using model = await Kandinsky3.load({ threads: 1 });
   const windows = coverMap(
     { width: WIDTH, height: WINDOW },
     { width: WINDOW, height: WINDOW, overlap: 0.5, wrap: true },

@@ -23,7 +23,7 @@ const PLENTY = 64e9;
 
 async function nanoPlan(bytes: number, request = {}): Promise<JobPlan> {
   const model = await openModel(EMBEDDED_MODEL);
-  await using kandinsky = await Kandinsky3.load();
+  await using kandinsky = await Kandinsky3.load({ threads: 1 });
   const job = await kandinsky.resolve({ ...REQUEST, ...request });
   return planJob(model, sizedJob(model, job), { bytes });
 }
@@ -41,7 +41,7 @@ test("planJob plans the stages of a job in their order", async () => {
 
 test("sizedJob counts every window of a panorama as a picture of its size", async () => {
   const model = await openModel(EMBEDDED_MODEL);
-  await using kandinsky = await Kandinsky3.load();
+  await using kandinsky = await Kandinsky3.load({ threads: 1 });
   const wide = { ...REQUEST, operation: "panorama", width: 1024, height: 64, overlap: 0.5 } as const;
   const { width, height, pictures } = sizedJob(model, await kandinsky.resolve(wide));
   expect([width, height, pictures.length]).toEqual([64, 64, 2 * 31]);
@@ -128,7 +128,7 @@ test("planJob: what a file has rounded is planned for as it is, in its fewer byt
   const plans = new Map(WEIGHT_PARTS.map((name) => [name, uniformPlan(nano, name, "int8")]));
   await quantizeModel(nano, folder, plans);
   const model = await openModel(folder);
-  await using kandinsky = await Kandinsky3.load({ model: folder });
+  await using kandinsky = await Kandinsky3.load({ model: folder, threads: 1 });
   const job = sizedJob(model, await kandinsky.resolve(REQUEST));
   const [encode, , step] = (await planJob(model, job, { bytes: PLENTY })).stages;
   expect([encode!.dtype, step!.dtype]).toEqual(["int8", "int8"]);

@@ -31,7 +31,7 @@ const REQUESTS: readonly PictureRequest[] = [
 ];
 
 test("picturesRead counts what prepareScene makes latents of, for both kinds of U-Nets", async () => {
-  await using model = await Kandinsky3.load({ model: TINY });
+  await using model = await Kandinsky3.load({ model: TINY, threads: 1 });
   const { cell } = model.info;
   for (const request of REQUESTS) {
     const job = await model.resolve(request, open);
@@ -53,7 +53,7 @@ test("picturesRead counts what prepareScene makes latents of, for both kinds of 
 });
 
 test("planJob plans the reading of pictures, and counts its work once for all pictures", async () => {
-  await using model = await Kandinsky3.load({ model: TINY });
+  await using model = await Kandinsky3.load({ model: TINY, threads: 1 });
   const opened = await openModel(TINY);
   const planOf = async (request: PictureRequest) =>
     planJob(opened, sizedJob(opened, await model.resolve(request, open)), { bytes: 64e9 });
@@ -82,7 +82,7 @@ test("planJob plans the reading of pictures, and counts its work once for all pi
 });
 
 test("planJob refuses an edit whose picture cannot be read in the memory allowed", async () => {
-  await using model = await Kandinsky3.load({ model: TINY });
+  await using model = await Kandinsky3.load({ model: TINY, threads: 1 });
   const opened = await openModel(TINY);
   const sized = sizedJob(
     opened,

@@ -24,7 +24,7 @@ function correlation(preview: Picture, picture: Picture): number {
 
 // Neither is among the prompts that the matrix was fitted to.
 test("Kandinsky3.generate gives a preview of every picture at every step, at last like the picture", async () => {
-  await using model = await Kandinsky3.load();
+  await using model = await Kandinsky3.load({ threads: 1 });
   const prompt = ["пончик, ното стиль", "two pandas on a yellow background"];
   const counts: number[] = [];
   let previews: readonly Picture[] = [];

@@ -185,8 +185,8 @@ test.each([
   async (precision, least) => {
     const { output } = await quantized(EMBEDDED_MODEL, precision, ["text_encoder", "unet"] as never);
     const [plain, rounded] = [
-      await Kandinsky3.load({ cache: false }),
-      await Kandinsky3.load({ model: output }),
+      await Kandinsky3.load({ cache: false, threads: 1 }),
+      await Kandinsky3.load({ model: output, threads: 1 }),
     ];
     const seen = decibels(await draw(rounded), await draw(plain));
     await plain.dispose();

@@ -16,7 +16,7 @@ const REQUEST: GenerateRequest = { prompt: "кот", seed: 0, count: 2, width: 3
 /** The pictures, and how many engines were started for them. */
 async function draw(options: LoadOptions) {
   const before = vi.mocked(startEngine).mock.calls.length;
-  await using model = await Kandinsky3.load({ model: TINY, ...options });
+  await using model = await Kandinsky3.load({ threads: 1, model: TINY, ...options });
   const pictures: Uint8Array[] = [];
   for await (const event of model.generate(REQUEST)) {
     if (event.type === "picture") pictures.push(event.picture.data);
@@ -33,7 +33,7 @@ test("Kandinsky3.generate starts a new engine after so many loads, and draws the
 });
 
 test("Kandinsky3.generate refuses to go on with a model of other weights", async () => {
-  await using model = await Kandinsky3.load();
+  await using model = await Kandinsky3.load({ threads: 1 });
   const job = await model.resolve({ prompt: "x", seed: 0 });
   const resume: RunState = { fingerprint: "0123456789ab", job, done: [] };
   const error = await model
