@@ -1,15 +1,14 @@
 /**
- * The U-Net of our nano model, trained on composed scenes: about 320 subjects in 15 languages, the announcement's five
- * stages at 1/8 of their size. Text encoder and autoencoder are those that nano-text and nano-autoencoder left in
+ * The U-Net of our nano model, trained on composed scenes: 124 subjects in 15 languages, the announcement's five stages at
+ * 1/8 of their size. Text encoder and autoencoder are those that nano-text and nano-autoencoder left in
  * runs/nano-autoencoder/model: train these first.
  *
  *   node dist/apps/cli/main.js train dist/configs/nano-unet.js --out runs/nano-unet
  *   (--dry tells the stages, --smoke goes the whole way in seconds, --resume goes on)
- *
- * nano-unet-on goes on from the weights in models/nano-next.
  */
 import { fileURLToPath } from "node:url";
 import { defineRun } from "../src/runs/mod.ts";
+import { NANO_SUBJECTS } from "./nano-subjects.ts";
 
 const square = (side: number) => [{ width: side, height: side }];
 
@@ -20,7 +19,8 @@ export default defineRun({
   seed: 1,
   data: {
     kind: "scenes",
-    // Layouts, counts and backgrounds are right after 100,000 samples; what 320 subjects look like takes many times as
+    subjects: NANO_SUBJECTS,
+    // Layouts, counts and backgrounds are right after 100,000 samples; what the subjects look like takes many times as
     // many. So mostly one subject, in one style, of nearly one size.
     kinds: { single: 0.75, relation: 0.1, count: 0.1, grid: 0.05 },
     styles: { noto: 0.85, flat: 0.15 },

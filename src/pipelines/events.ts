@@ -22,6 +22,13 @@ export type Notice =
       readonly unknown: readonly string[];
       readonly characters: number;
     }
+  /** The model has a list of what it was taught to draw, and none of these subjects is in the prompt. */
+  | {
+      readonly notice: "prompt-outside";
+      readonly picture: number;
+      readonly subjects: number;
+      readonly folder: string;
+    }
   /** The mask had another size than the picture, both as WxH. */
   | { readonly notice: "mask-resized"; readonly from: string; readonly to: string }
   /** How known pixels are kept: by a U-Net made for it, or by blending where the model has none. */

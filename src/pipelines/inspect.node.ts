@@ -14,6 +14,7 @@ import { type DType, ITEM_SIZE } from "../tensor/mod.ts";
 import { type StageReport, stageCosts } from "./costs.node.ts";
 import { type OpenedModel, openModel } from "./model.node.ts";
 import { checkSide } from "./resolve.ts";
+import type { SubjectNames } from "./vocabulary.ts";
 
 /** A stored tensor: its values were not read. */
 export interface TensorReport {
@@ -49,6 +50,8 @@ export interface ModelReport {
   readonly name: string;
   readonly kind: "model" | "part" | "file";
   readonly parts: readonly PartReport[];
+  /** What a small model was taught to draw, by language; only where its folder has a list. */
+  readonly vocabulary?: readonly SubjectNames[];
   /** Only for whole models. */
   readonly sizes: readonly SizeReport[];
 }
@@ -84,6 +87,7 @@ export async function inspectModel(path: string, sizes: readonly PictureSize[] =
     name: model.info.name,
     kind: "model",
     parts: parts.map(([part, weights]) => partReport(part, weights!.tensors)),
+    ...(model.vocabulary === undefined ? {} : { vocabulary: model.vocabulary }),
     sizes: wanted.map((size) => sizeReport(model, size)),
   };
 }

@@ -24,6 +24,7 @@ import { prepareScene, type Scene, type SceneTools } from "./scene.node.ts";
 import { MAX_TOKENS } from "./text.ts";
 import { TextCache } from "./text-cache.node.ts";
 import { UNetRunner } from "./unet-runner.node.ts";
+import { mayName } from "./vocabulary.ts";
 
 /** Which model, and where and how it runs. */
 export interface LoadOptions {
@@ -247,6 +248,7 @@ export class Kandinsky3 implements AsyncDisposable {
   }
 
   #notices(job: Job): Notice[] {
+    const { vocabulary } = this.#opened;
     // Where nothing asks for a prompt, none is no surprise.
     const mayBeEmpty =
       job.operation === "inpaint" || job.operation === "extend" || job.operation === "upscale";
@@ -269,6 +271,16 @@ export class Kandinsky3 implements AsyncDisposable {
           : []),
         ...(unknown.length > 0
           ? [{ notice: "prompt-unknown" as const, picture: picture.index, unknown, characters }]
+          : []),
+        ...(vocabulary !== undefined && characters > 0 && !mayName(picture.prompt, vocabulary)
+          ? [
+              {
+                notice: "prompt-outside" as const,
+                picture: picture.index,
+                subjects: vocabulary.length,
+                folder: this.info.folder,
+              },
+            ]
           : []),
       ];
     });

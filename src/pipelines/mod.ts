@@ -104,3 +104,4 @@ export {
 export { removeTexts, TextCache, textCacheSize } from "./text-cache.node.ts";
 export { type Layout, networkOfTiles, type Tile, wholeLayout } from "./tiles.ts";
 export { type PreparedUNet, type UNetInputs, UNetRunner } from "./unet-runner.node.ts";
+export { SUBJECTS_FILE, type SubjectNames } from "./vocabulary.ts";

@@ -28,6 +28,7 @@ import { type LoraChoice, type LoraInfo, withLoras } from "./adapt.node.ts";
 import { fingerprintOf } from "./fingerprint.node.ts";
 import type { BoundPart } from "./packing.node.ts";
 import { refuseSingleFile } from "./single-file.node.ts";
+import { parseVocabulary, SUBJECTS_FILE, type SubjectNames } from "./vocabulary.ts";
 
 /** What is known of a model from its small files. */
 export interface ModelInfo {
@@ -67,6 +68,8 @@ export interface OpenedModel {
   readonly movq: ModelPart<MovqConfig>;
   /** Latent to rough colours, where the folder has one. */
   readonly preview: PreviewMatrix | undefined;
+  /** What a small model was taught to draw, where the folder has a list. */
+  readonly vocabulary: readonly SubjectNames[] | undefined;
 }
 
 /**
@@ -106,6 +109,7 @@ export async function openModel(path: string, loras: readonly LoraChoice[] = [])
     scheduler: parseSchedulerConfig(schedule.config, schedule.configFile),
     ...parts,
     preview: await readPreview(folder.root),
+    vocabulary: await readVocabulary(folder.root),
   };
 }
 
@@ -207,6 +211,12 @@ export async function readNullEmbedding({ folder }: OpenedModel): Promise<Float3
 async function readPreview(root: string): Promise<PreviewMatrix | undefined> {
   const text = await readFile(join(root, PREVIEW_FILE), "utf8").catch(() => undefined);
   return text === undefined ? undefined : (JSON.parse(text) as PreviewMatrix);
+}
+
+async function readVocabulary(root: string): Promise<readonly SubjectNames[] | undefined> {
+  const file = join(root, SUBJECTS_FILE);
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  return text === undefined ? undefined : parseVocabulary(text, file);
 }
 
 /** Beside model_index.json: a linear map from latent to colours, for previews. */

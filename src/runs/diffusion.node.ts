@@ -1,13 +1,13 @@
 import { checkBuckets } from "../data/mod.ts";
 import { tensorFromPicture } from "../image/mod.ts";
-import { PackStore, passesFor, tellHole, withoutHole } from "../pipelines/mod.ts";
+import { PackStore, passesFor, SUBJECTS_FILE, tellHole, withoutHole } from "../pipelines/mod.ts";
 import { foldIn, type Key } from "../random/mod.ts";
 import { listedSubjects } from "../scenes/mod.ts";
 import { concatRows, row } from "../tensor/mod.ts";
 import { type DiffusionSamples, diffusionGraph, NULL_EMBEDDING } from "../train/mod.ts";
 import type { RunOf, Size } from "./config.ts";
 import { type DiffusionStage, objectiveOf, openDiffusionStage } from "./diffusion-stage.node.ts";
-import { exportModel, SUBJECTS_FILE } from "./export.node.ts";
+import { exportModel } from "./export.node.ts";
 import { openFrozen } from "./frozen.node.ts";
 import { drawHoles } from "./holes.ts";
 import { inpaintingUNet, plainUNet } from "./inpainting-unet.ts";

@@ -1,13 +1,10 @@
 import { copyFile, link, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { writeSafetensors } from "../checkpoint/mod.ts";
-import { type OpenedModel, PREVIEW_FILE } from "../pipelines/mod.ts";
+import { type OpenedModel, PREVIEW_FILE, SUBJECTS_FILE } from "../pipelines/mod.ts";
 import { cast, type Tensor } from "../tensor/mod.ts";
 import { NULL_EMBEDDING } from "../train/mod.ts";
 import { writeNullEmbedding } from "./weights.node.ts";
-
-/** Lists what a small model can draw. */
-export const SUBJECTS_FILE = "subjects.json";
 
 /** What a model folder holds. */
 const TAKEN = [

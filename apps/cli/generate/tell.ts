@@ -117,6 +117,7 @@ const NOTICE_TEXTS: NoticeTexts = {
   "prompt-empty": (_, words) => words["prompt-empty"](),
   "mask-resized": ({ from, to }, words) => words["mask-resized"](from, to),
   inpainting: ({ by }, words) => words.inpainting[by],
+  "prompt-outside": ({ subjects, folder }, words) => words["prompt-outside"](subjects, folder),
   "prompt-unknown": ({ unknown, characters }, words) => {
     const shown = [...new Set(unknown)];
     const more = shown.length > SHOWN_UNKNOWN ? " ..." : "";

@@ -40,11 +40,29 @@ function describe(report: ModelReport, path: string, context: Context): string[]
     "",
     ...parts,
     ...report.parts.flatMap((part) => ["", `${part.name}:`, ...groupTable(part, context)]),
+    ...vocabularyLines(report.vocabulary, context),
     "",
     t.shapes(`kandinsky inspect ${join(path, "unet")}`),
     ...report.sizes.flatMap((size) => ["", ...sizeTable(size, context)]),
   ];
 }
+
+/** Names of what a small model knows, in the user's language where the list has it. */
+function vocabularyLines(vocabulary: ModelReport["vocabulary"], { text, language }: Context): string[] {
+  if (vocabulary === undefined) return [];
+  const names = vocabulary.map(
+    (labels) => labels[language] ?? labels["en"] ?? Object.values(labels)[0] ?? "",
+  );
+  const lines = [""];
+  for (const [i, name] of names.entries()) {
+    const word = i + 1 < names.length ? `${name},` : name;
+    if (lines.at(-1)!.length + word.length >= LINE) lines.push("");
+    lines.push(`${lines.pop()} ${word}`);
+  }
+  return ["", text.inspect.knows(names.length), ...lines.map((line) => ` ${line}`)];
+}
+
+const LINE = 98;
 
 function partTable(parts: readonly PartReport[], { text, language }: Context): string[] {
   const { columns: c, total } = text.inspect;

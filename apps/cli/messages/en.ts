@@ -366,6 +366,7 @@ export const en = {
       together: "together",
     },
     total: "all",
+    knows: (subjects: number) => `Knows ${subjects} subjects by name:`,
     shapes: (command: string) => `Shapes of every tensor: ${command}`,
     sizeHeading: (size: string) => `One picture of ${size} pixels, text of 128 tokens:`,
     stages: {
@@ -531,6 +532,8 @@ export const en = {
       "prompt-cut": (limit: number, tokens: number) => `prompt cut at ${limit} of ${tokens} tokens`,
       "prompt-unknown": (unknown: number, characters: number, shown: string) =>
         `${unknown} of ${characters} ${characters === 1 ? "character" : "characters"} of this prompt are unknown to this model: ${shown}`,
+      "prompt-outside": (subjects: number, folder: string) =>
+        `none of the ${subjects} subjects that this small model knows is in the prompt: expect coloured shapes; \`kandinsky inspect ${folder}\` lists them`,
       "mask-resized": (from: string, to: string) => `the mask of ${from} was resized to the picture's ${to}`,
       inpainting: {
         "nine-channels": "this model was made for inpainting: it is told what is known",

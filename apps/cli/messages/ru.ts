@@ -358,6 +358,7 @@ export const ru: Messages = {
       together: "вместе",
     },
     total: "всего",
+    knows: (subjects) => `Знает предметов по именам: ${subjects}`,
     shapes: (command) => `Формы всех тензоров: ${command}`,
     sizeHeading: (size) => `Одна картина ${size} пикселей, текст в 128 токенов:`,
     stages: {
@@ -522,6 +523,8 @@ export const ru: Messages = {
       "prompt-cut": (limit, tokens) => `запрос обрезан: ${limit} из ${tokens} токенов`,
       "prompt-unknown": (unknown, characters, shown) =>
         `модель не знает ${unknown} из ${characters} ${form(characters, "символа", "символов", "символов")} этого запроса: ${shown}`,
+      "prompt-outside": (subjects, folder) =>
+        `в запросе нет ни одного из ${subjects} предметов, известных этой маленькой модели: выйдут цветные пятна; список покажет \`kandinsky inspect ${folder}\``,
       "mask-resized": (from, to) => `маска ${from} приведена к размеру картины ${to}`,
       inpainting: {
         "nine-channels": "эта модель обучена дорисовывать: она видит, что известно",
