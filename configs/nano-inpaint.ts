@@ -7,11 +7,12 @@
  *   (--dry tells the stages, --smoke goes the whole way in seconds, --resume goes on)
  *
  * Then node dist/tools/inpaint-bar/main.js --model runs/nano-inpaint/model --fallback runs/nano-unet/model
- *   --subjects data/nano/subjects.json
  */
 import { fileURLToPath } from "node:url";
 import { defineRun } from "../src/runs/mod.ts";
 import base from "./nano-unet.ts";
+
+const square = (side: number) => ({ width: side, height: side });
 
 export default defineRun({
   kind: "diffusion",
@@ -23,31 +24,19 @@ export default defineRun({
   stages: [
     {
       name: "64",
-      sizes: [{ width: 64, height: 64 }],
-      batch: 64,
-      samples: 40_000,
-      learningRate: 2e-4,
-      warmUp: 3200,
-    },
-    {
-      name: "mixed",
-      sizes: [
-        { width: 96, height: 96 },
-        { width: 128, height: 96 },
-        { width: 96, height: 128 },
-        { width: 128, height: 128 },
-      ],
+      sizes: [square(64), square(64), square(64), square(96)],
       batch: 32,
-      samples: 4000,
-      learningRate: 1e-4,
-      warmUp: 640,
+      samples: 24_000,
+      learningRate: 2e-4,
+      warmUp: 1600,
+      finalShare: 0.05,
     },
   ],
-  halfLives: [5000],
-  checkpoints: { every: 12_800, keep: 2 },
+  halfLives: [4000],
+  checkpoints: { every: 8000, keep: 2 },
   // The prompts are drawn with a hole all over, which the U-Net must not forget; below them holes are filled.
   sheets: {
-    every: 12_800,
+    every: 8000,
     prompts: [
       "red apple, noto style",
       "кот",

@@ -165,10 +165,14 @@ test("openModel names an unknown version of quantisation, and the file", async (
   expect(bits.parts.where).toContain(file);
 });
 
-async function draw(model: Kandinsky3): Promise<Uint8Array> {
-  const request = { prompt: "two red apples", seed: 3, steps: 6 };
-  for await (const event of model.generate(request)) if (event.type === "picture") return event.picture.data;
-  throw new Error("no picture");
+const DRAWN = ["two red apples", "панда", "a fox on a pink background"];
+
+async function draw(model: Kandinsky3): Promise<Uint8Array[]> {
+  const pictures: Uint8Array[] = [];
+  for await (const event of model.generate({ prompt: DRAWN, seed: 3, steps: 6 })) {
+    if (event.type === "picture") pictures[event.job.index] = event.picture.data;
+  }
+  return pictures;
 }
 
 /** Peak signal over noise of 8-bit pictures, in dB. */
@@ -181,17 +185,19 @@ test.each([
   ["int8", 40],
   ["int4", 22],
 ] as const)(
-  "Kandinsky3 draws with nano at %s nearly what it draws without: %i dB",
+  "Kandinsky3 draws with nano at %s nearly what it draws without: %i dB in the median of three",
   async (precision, least) => {
     const { output } = await quantized(EMBEDDED_MODEL, precision, ["text_encoder", "unet"] as never);
     const [plain, rounded] = [
       await Kandinsky3.load({ cache: false, threads: 1 }),
       await Kandinsky3.load({ model: output, threads: 1 }),
     ];
-    const seen = decibels(await draw(rounded), await draw(plain));
+    const expected = await draw(plain);
+    const each = (await draw(rounded)).map((data, i) => decibels(data, expected[i]!));
+    const seen = each.toSorted((a, b) => a - b)[1]!;
     await plain.dispose();
     await rounded.dispose();
-    expect(seen, `${seen} dB`).toBeGreaterThanOrEqual(least);
+    expect(seen, `${each} dB`).toBeGreaterThanOrEqual(least);
     // Beside the model lie rounded weights and no widened ones.
     const packed = readdirSync(join(output, ".kandinsky")).map(
       (name) => statSync(join(output, ".kandinsky", name)).size,

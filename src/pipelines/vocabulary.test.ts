@@ -20,7 +20,7 @@ test.each([
   expect(mayName(prompt, nano)).toBe(true);
 });
 
-test.each(["an oil painting of Napoleon", "портрет художника", "抽象画", "", "42"])(
+test.each(["Shakespeare", "портрет художника", "抽象画", "", "42"])(
   "mayName: nothing known is in %j",
   (prompt) => {
     expect(mayName(prompt, nano)).toBe(false);
