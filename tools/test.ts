@@ -18,6 +18,10 @@ const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** The golden data, and another folder laid out like it where `.ci/run` found one. */
 const GOLDEN = ["golden", process.env["KANDINSKY_PARITY"]].filter((folder) => folder !== undefined);
 
+/** What the program says of a folder of which nothing is left out. */
+const WHOLE = /^compared (\d+), not yet 0, of (\d+) tensors; worst 0\.\d+ of tolerance at .+$/;
+const FEWEST_TENSORS = 200;
+
 /** Both programs colour even what goes to a file where they find `CI` set. */
 const COLORS = process.stdout.isTTY ? "force" : "off";
 
@@ -43,10 +47,6 @@ function check(name: string, run: (root: string) => string[]): Count {
 function program(name: string, args: readonly string[]): Count {
   return tell(name, runNode(args) === 0);
 }
-
-/** What the program says of a folder of which nothing is left out. */
-const WHOLE = /^compared (\d+), not yet 0, of (\d+) tensors; worst 0\.\d+ of tolerance at .+$/;
-const FEWEST_TENSORS = 200;
 
 /** Hundreds of lines, one for each tensor: all of them where something differs, else only the last. */
 async function parity(folder: string): Promise<Count> {

@@ -113,7 +113,7 @@ test.each([
 );
 
 test("Kandinsky3.generate tells how it inpaints, by the checkpoint", async () => {
-  const request = { ...INPAINT, prompt: "x", seed: 0, steps: 2 };
+  const request = { ...INPAINT, prompt: PROMPTS[0]!, seed: 0, steps: 2 };
   const blending = await draw(request);
   const told = await draw(request, nine);
   expect(blending.notices).toMatchObject([{ notice: "inpainting", by: "blending" }]);
