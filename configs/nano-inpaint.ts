@@ -10,9 +10,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { defineRun } from "../src/runs/mod.ts";
-import base from "./nano-unet.ts";
-
-const square = (side: number) => ({ width: side, height: side });
+import base, { square } from "./nano-unet.ts";
 
 export default defineRun({
   kind: "diffusion",

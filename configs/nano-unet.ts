@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { defineRun } from "../src/runs/mod.ts";
 import { NANO_SUBJECTS } from "./nano-subjects.ts";
 
-const square = (side: number) => [{ width: side, height: side }];
+export const square = (side: number) => ({ width: side, height: side });
 
 export default defineRun({
   kind: "diffusion",
@@ -29,7 +29,7 @@ export default defineRun({
   stages: [
     {
       name: "32",
-      sizes: square(32),
+      sizes: [square(32)],
       batch: 64,
       samples: 100_000,
       learningRate: 6e-4,
@@ -38,18 +38,18 @@ export default defineRun({
     },
     {
       name: "64",
-      sizes: square(64),
+      sizes: [square(64)],
       batch: 64,
       samples: 350_000,
       learningRate: 4e-4,
       warmUp: 3200,
       finalShare: 0.04,
     },
-    { name: "96", sizes: square(96), batch: 32, samples: 10_240, learningRate: 1e-4, warmUp: 1600 },
+    { name: "96", sizes: [square(96)], batch: 32, samples: 10_240, learningRate: 1e-4, warmUp: 1600 },
     {
       name: "mixed",
       // The small one among them, so that it is not forgotten.
-      sizes: [...square(64), { width: 128, height: 96 }, { width: 96, height: 128 }, ...square(128)],
+      sizes: [square(64), { width: 128, height: 96 }, { width: 96, height: 128 }, square(128)],
       batch: 16,
       samples: 24_000,
       learningRate: 2e-4,

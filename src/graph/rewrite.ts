@@ -25,9 +25,14 @@ export function rewrite(
   for (const id of [...needed].sort((a, b) => a - b)) {
     const node = graph.nodes[id]!;
     const inputs = node.inputs.map(copyOf);
-    const value = replace(node, inputs, { builder, id, copyOf });
-    const before = node.inputs.map((input) => graph.nodes[input]!);
-    copies.set(id, value ?? builder.copy(node, inputs, before));
+    const value =
+      replace(node, inputs, { builder, id, copyOf }) ??
+      builder.copy(
+        node,
+        inputs,
+        node.inputs.map((input) => graph.nodes[input]!),
+      );
+    copies.set(id, value);
   }
   for (const [name, id] of graph.outputs) builder.output(name, copies.get(id)!);
   for (const [name, id] of graph.taps) {
