@@ -11,11 +11,11 @@ export function number(flag: string): Parser<number> {
   };
 }
 
-/** A whole number from 1. */
-export function whole(flag: string): Parser<number> {
+/** A whole number that is not below `least`. */
+export function whole(flag: string, least = 1): Parser<number> {
   return (raw) => {
-    if (/^\d+$/.test(raw) && Number(raw) >= 1) return Number(raw);
-    throw unreadable(flag, raw, "a whole number from 1");
+    if (/^\d+$/.test(raw) && Number(raw) >= least) return Number(raw);
+    throw unreadable(flag, raw, `a whole number from ${least}`);
   };
 }
 

@@ -15,7 +15,7 @@ export const evaluate: CommandDefinition = {
       .option("--seeds <n>", t.seeds, whole("--seeds"), 3)
       .option("--size <WxH>", t.size, size("--size"), { width: 64, height: 64 })
       .option("--count <n>", t.count, whole("--count"))
-      .option("--scenes <n>", t.scenes, whole("--scenes"), 100)
+      .option("--scenes <n>", t.scenes, whole("--scenes", 0), 100)
       .option("--steps <n>", t.steps, whole("--steps"), 25)
       .option("--guidance <w>", generate.guidance, number("--guidance"))
       .option("--threads <n>", generate.threads, whole("--threads"))

@@ -9,7 +9,8 @@ export const evaluateEn = {
   seeds: "pictures of every subject in every language",
   size: "size in pixels, such as 64x64",
   count: "ask for so many subjects alone, from all over the list (default: all)",
-  scenes: "scenes of every other kind: backgrounds, counts, relations, grids, held-out combinations",
+  scenes:
+    "scenes of every other kind: backgrounds, counts, relations, grids, held-out combinations; 0 for subjects alone",
   steps: "denoising steps",
   examples: [
     ["kandinsky evaluate models/nano", "everything that nano knows, in English and Russian"],
