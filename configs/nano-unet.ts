@@ -1,5 +1,5 @@
 /**
- * The U-Net of our nano model, trained on composed scenes: 124 subjects in 15 languages, the announcement's five stages at
+ * The U-Net of our nano model, trained on composed scenes: 300 subjects in 15 languages, the announcement's five stages at
  * 1/8 of their size. Text encoder and autoencoder are those that nano-text and nano-autoencoder left in
  * runs/nano-autoencoder/model: train these first.
  *
@@ -22,9 +22,11 @@ export default defineRun({
     subjects: NANO_SUBJECTS,
     // Layouts, counts and backgrounds are right after 100,000 samples; what the subjects look like takes many times as
     // many. So mostly one subject, in one style, of nearly one size.
-    kinds: { single: 0.75, relation: 0.1, count: 0.1, grid: 0.05 },
+    kinds: { single: 0.78, relation: 0.07, count: 0.1, grid: 0.05 },
     styles: { noto: 0.85, flat: 0.15 },
     alone: { side: [0.78, 0.88], shift: 0.015 },
+    // What the autoencoder made of so many pictures fits into memory, and a fifth more samples into a second.
+    pool: 16_384,
   },
   stages: [
     {
@@ -40,7 +42,7 @@ export default defineRun({
       name: "64",
       sizes: [square(64)],
       batch: 64,
-      samples: 350_000,
+      samples: 560_000,
       learningRate: 4e-4,
       warmUp: 3200,
       finalShare: 0.04,

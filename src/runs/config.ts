@@ -63,6 +63,8 @@ const SCENES = z.strictObject({
   alone: z
     .strictObject({ side: z.tuple([share, share]), shift: share })
     .default({ ...NANO_SCENES.alone, side: [...NANO_SCENES.alone.side] }),
+  /** Different scenes, seen again and again with other captions; what was seen is not encoded again. */
+  pool: count.optional(),
 });
 
 const FILES = z.strictObject({
@@ -208,7 +210,7 @@ const CLASSIFIER = z.strictObject({
   kind: z.literal("classifier"),
   ...COMMON,
   /** Every scene shows one subject, of many sizes and places. */
-  data: SCENES.omit({ kinds: true, alone: true }),
+  data: SCENES.omit({ kinds: true, alone: true, pool: true }),
   /** Side of the pictures that it sees, channels of its levels, length of its features. */
   network: z.strictObject({ side: count, widths: z.array(count).min(1), features: count }),
   stages: z.array(PICTURE_STAGE).min(1),

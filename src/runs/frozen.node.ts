@@ -30,8 +30,8 @@ const ROWS = 16;
 /** Captions whose states are kept in memory; the data comes back to the short ones again and again. */
 const KEPT_TEXTS = 4096;
 
-/** Latents that are kept in memory, as many as have so many values: a small folder is encoded once. */
-const KEPT_LATENT_VALUES = 2 ** 24;
+/** Latents that are kept in memory, as many as have so many values (134 MB): a small folder is encoded once. */
+const KEPT_LATENT_VALUES = 2 ** 25;
 
 /** Text encoder and autoencoder of a model, for contexts of `length` tokens. */
 export function openFrozen(

@@ -30,6 +30,8 @@ export interface SceneStreamOptions {
   /** Scenes of all ranks together. */
   readonly batch: number;
   readonly key: Key;
+  /** Batches of different scenes; the next ones show the same again, with other captions. Without end by default. */
+  readonly pool?: number;
   readonly rank: Rank;
   /** Number of the batch to begin with. */
   readonly first: number;
@@ -53,7 +55,8 @@ export interface SceneStream {
  * `option_invalid` where the batch cannot be shared among the ranks.
  */
 export async function openSceneStream(options: SceneStreamOptions): Promise<SceneStream> {
-  const { subjects, scenes, captions, folder, buckets, batch, key, rank, first, workers, depth } = options;
+  const { subjects, scenes, captions, folder, buckets, batch, key, pool, rank, first, workers, depth } =
+    options;
   const rows = rowsOf(
     Array.from({ length: batch }, (_, i) => i),
     rank,
@@ -65,23 +68,25 @@ export async function openSceneStream(options: SceneStreamOptions): Promise<Scen
   };
   // Here, so that only one thread installs and draws icons; the others find the files.
   await openMasters({ ...request, ...(options.onStage === undefined ? {} : { onStage: options.onStage }) });
-  const pool = await openWorkerPool<typeof request, SceneJob, readonly Picture[]>(
+  const artists = await openWorkerPool<typeof request, SceneJob, readonly Picture[]>(
     new URL("./scene-job.node.js", import.meta.url),
     request,
     workers,
   );
   const byCode = new Map(subjects.map((subject) => [subject.code, subject]));
   const make = async (number: number): Promise<SceneBatch> => {
-    const at = foldIn(key, number);
+    const at = foldIn(key, pool === undefined ? number : number % pool);
     const bucket = drawsOf(foldIn(at, BUCKET)).pick(buckets);
-    const keys = rows.map((row) => foldIn(foldIn(at, ROWS), row));
-    const specs = keys.map((one) => drawSpec(foldIn(one, SPEC), subjects, scenes));
-    const pictures = await pool.run({ specs, ...bucket });
+    const keysOf = (batchKey: Key) => rows.map((row) => foldIn(foldIn(batchKey, ROWS), row));
+    const specs = keysOf(at).map((one) => drawSpec(foldIn(one, SPEC), subjects, scenes));
+    const pictures = await artists.run({ specs, ...bucket });
     return {
       bucket,
       pictures,
       specs,
-      captions: keys.map((one, i) => drawCaption(foldIn(one, CAPTION), specs[i]!, byCode, captions)),
+      captions: keysOf(foldIn(key, number)).map((one, i) =>
+        drawCaption(foldIn(one, CAPTION), specs[i]!, byCode, captions),
+      ),
       next: number + 1,
     };
   };
@@ -91,7 +96,7 @@ export async function openSceneStream(options: SceneStreamOptions): Promise<Scen
     waiting: ahead.waiting,
     async close() {
       ahead.stop();
-      await pool.close();
+      await artists.close();
     },
   };
 }

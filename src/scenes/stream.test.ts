@@ -88,3 +88,14 @@ test("openSceneStream goes on at any batch, and ranks make up the batch of one p
     expect([...first![i]!.specs, ...second![i]!.specs]).toEqual(specs);
   }
 });
+
+test("a pool of batches comes again with other captions", async () => {
+  const [first, second, again] = await take({ pool: 2 }, 3);
+  expect(again!.pictures).toEqual(first!.pictures);
+  expect(again!.specs).toEqual(first!.specs);
+  expect(again!.captions).not.toEqual(first!.captions);
+  expect(second!.specs).not.toEqual(first!.specs);
+  const endless = await take({}, 3);
+  expect([first, second].map((one) => one!.captions)).toEqual(endless.slice(0, 2).map((one) => one.captions));
+  expect(endless[2]!.specs).not.toEqual(first!.specs);
+});
