@@ -62,7 +62,7 @@ function wordsOf(text: string): string[] {
 
 /** Whether both begin alike and one is not much longer. */
 function isFormOf(other: string, word: string): boolean {
-  const begin = word.slice(0, word.length > 4 ? 4 : 3);
+  const begin = word.slice(0, Math.max(word.length > 4 ? 4 : 3, word.length - LONGEST_ENDING));
   return other.startsWith(begin) && Math.abs(other.length - word.length) <= LONGEST_ENDING;
 }
 
