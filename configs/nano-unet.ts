@@ -53,7 +53,7 @@ export default defineRun({
       // The small one among them, so that it is not forgotten.
       sizes: [square(64), { width: 128, height: 96 }, { width: 96, height: 128 }, square(128)],
       batch: 16,
-      samples: 24_000,
+      samples: 80_000,
       learningRate: 2e-4,
       warmUp: 800,
       finalShare: 0.05,
