@@ -18,7 +18,8 @@ export default defineRun({
   start: "model",
   inpainting: {},
   seed: 2,
-  data: base.data,
+  // Without a pool: latents of pictures with holes, which do not come again, would push the kept ones out.
+  data: { ...base.data, pool: undefined },
   stages: [
     {
       name: "64",

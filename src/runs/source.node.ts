@@ -98,7 +98,7 @@ export function stylesOf({ styles }: Pick<DataOf<"scenes">, "styles">): StyleNam
 
 async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promise<Source> {
   const { stage, key, rank, cursor, onPrepare } = request;
-  const { kinds, styles, alone, pool } = data;
+  const { kinds, styles, alone, pool = Number.POSITIVE_INFINITY } = data;
   const subjects = await subjectsOf(data.subjects);
   const folder = data.folder ?? SCENES_CACHE;
   const stream = await openSceneStream({
@@ -109,7 +109,7 @@ async function openScenes(data: DataOf<"scenes">, request: SourceRequest): Promi
     buckets: stage.sizes,
     batch: stage.batch,
     key,
-    ...(pool === undefined ? {} : { pool: Math.ceil(pool / stage.batch) }),
+    pool: Math.ceil(pool / stage.batch),
     rank,
     first: z.int().min(0).default(0).parse(cursor),
     workers: WORKERS,

@@ -55,8 +55,8 @@ export interface SceneStream {
  * `option_invalid` where the batch cannot be shared among the ranks.
  */
 export async function openSceneStream(options: SceneStreamOptions): Promise<SceneStream> {
-  const { subjects, scenes, captions, folder, buckets, batch, key, pool, rank, first, workers, depth } =
-    options;
+  const { subjects, scenes, captions, folder, buckets, batch, key, rank, first, workers, depth } = options;
+  const { pool = Number.POSITIVE_INFINITY } = options;
   const rows = rowsOf(
     Array.from({ length: batch }, (_, i) => i),
     rank,
@@ -74,17 +74,17 @@ export async function openSceneStream(options: SceneStreamOptions): Promise<Scen
     workers,
   );
   const byCode = new Map(subjects.map((subject) => [subject.code, subject]));
+  const keysOf = (number: number) => rows.map((row) => foldIn(foldIn(foldIn(key, number), ROWS), row));
   const make = async (number: number): Promise<SceneBatch> => {
-    const at = foldIn(key, pool === undefined ? number : number % pool);
-    const bucket = drawsOf(foldIn(at, BUCKET)).pick(buckets);
-    const keysOf = (batchKey: Key) => rows.map((row) => foldIn(foldIn(batchKey, ROWS), row));
-    const specs = keysOf(at).map((one) => drawSpec(foldIn(one, SPEC), subjects, scenes));
+    const shown = number % pool;
+    const bucket = drawsOf(foldIn(foldIn(key, shown), BUCKET)).pick(buckets);
+    const specs = keysOf(shown).map((one) => drawSpec(foldIn(one, SPEC), subjects, scenes));
     const pictures = await artists.run({ specs, ...bucket });
     return {
       bucket,
       pictures,
       specs,
-      captions: keysOf(foldIn(key, number)).map((one, i) =>
+      captions: keysOf(number).map((one, i) =>
         drawCaption(foldIn(one, CAPTION), specs[i]!, byCode, captions),
       ),
       next: number + 1,
